@@ -1,0 +1,232 @@
+//! What a callout does, as data.
+
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
+
+use super::Condition;
+use crate::address::{self, Family, SOCKADDR_STORAGE_SIZE};
+use crate::ids::{Pid, RedirectHandle};
+use crate::records::RedirectState;
+
+/// A callout's policy: the first rule that fits decides; where none does, it permits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// The redirect handle or handles that the callout asks and redirects with.
+    pub handles: Handles,
+    /// Whether it looks at `previousVersion` and leaves a connect alone that a callout before it redirected
+    /// locally in the same classify.
+    pub heeds_earlier_redirect: bool,
+    /// What it does, first match first.
+    pub rules: Vec<Rule>,
+}
+
+impl Policy {
+    /// The policy that the documents ask for: redirect what nobody or only others redirected, permit the rest.
+    ///
+    /// Source: ddi "FwpsQueryConnectionRedirectState0"; wdd "Using Proxied Connections Tracking".
+    #[must_use]
+    pub fn cooperative(handle: RedirectHandle, redirect: Redirect) -> Self {
+        let states = States::of(&[RedirectState::NotRedirected, RedirectState::RedirectedByOther]);
+        Self {
+            handles: Handles::One(handle),
+            heeds_earlier_redirect: true,
+            rules: vec![Rule { states, ..Rule::always(Decision::Redirect(redirect)) }],
+        }
+    }
+}
+
+/// Which redirect handle a callout uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Handles {
+    /// None: it cannot tell who redirected, and every state is NOT_REDIRECTED to it.
+    None,
+    /// One for all it does.
+    One(RedirectHandle),
+    /// One for each layer, so that it does not know its own redirects of the other family
+    /// (docs/behaviour.md, R5).
+    PerFamily {
+        /// At the V4 layer.
+        v4: RedirectHandle,
+        /// At the V6 layer.
+        v6: RedirectHandle,
+    },
+}
+
+impl Handles {
+    /// The handle for a connect that is classified in `family`.
+    #[must_use]
+    pub fn of(self, family: Family) -> Option<RedirectHandle> {
+        match (self, family) {
+            (Self::None, _) => None,
+            (Self::One(handle), _) => Some(handle),
+            (Self::PerFamily { v4, .. }, Family::Ipv4) => Some(v4),
+            (Self::PerFamily { v6, .. }, Family::Ipv6) => Some(v6),
+        }
+    }
+}
+
+/// When, and what then.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rule {
+    /// In these redirect states,
+    pub states: States,
+    /// for connects of these processes
+    pub processes: Processes,
+    /// that meet all of these conditions,
+    pub conditions: Vec<Condition>,
+    /// the callout does this.
+    pub decision: Decision,
+}
+
+impl Rule {
+    /// A rule that fits every connect.
+    #[must_use]
+    pub fn always(decision: Decision) -> Self {
+        Self { states: States::ALL, processes: Processes::Any, conditions: Vec::new(), decision }
+    }
+}
+
+/// A set of redirect states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct States(u8);
+
+impl States {
+    /// All four.
+    pub const ALL: Self = Self(0b1111);
+
+    /// These.
+    #[must_use]
+    pub fn of(states: &[RedirectState]) -> Self {
+        Self(states.iter().fold(0, |set, state| set | 1 << *state as u32))
+    }
+
+    /// Whether `state` is one of them.
+    #[must_use]
+    pub fn contains(self, state: RedirectState) -> bool {
+        self.0 & 1 << state as u32 != 0
+    }
+}
+
+/// A set of processes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Processes {
+    /// Every process.
+    Any,
+    /// These, and not their children.
+    Only(Arc<[Pid]>),
+}
+
+impl Processes {
+    pub(crate) fn contains(&self, pid: Pid) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(pids) => pids.contains(&pid),
+        }
+    }
+}
+
+/// What a callout does with a connect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// `FWP_ACTION_PERMIT`.
+    Permit,
+    /// `FWP_ACTION_CONTINUE`: the next filter of the sublayer is asked.
+    Continue,
+    /// `FWP_ACTION_BLOCK`; the profile field `block-at-redirect-layer` says what comes of it.
+    Block,
+    /// Changes the request and permits.
+    Redirect(Redirect),
+}
+
+/// A change of `FWPS_CONNECT_REQUEST0`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Redirect {
+    /// `remoteAddressAndPort`.
+    pub target: Target,
+    /// `localRedirectTargetPID`; 0 where the driver leaves it.
+    pub target_pid: u32,
+    /// Whether `localRedirectHandle` is set.
+    pub with_handle: bool,
+    /// `localRedirectContext`.
+    pub context: Context,
+}
+
+impl Redirect {
+    /// To a service of this host that `pid` runs at `target`, with the original destination as context.
+    #[must_use]
+    pub fn local(pid: Pid, target: impl Into<Target>) -> Self {
+        Self { target: target.into(), target_pid: pid.0, with_handle: true, context: Context::Destination }
+    }
+}
+
+/// Where a redirect leads, by the family of the destination.
+///
+/// A v4-mapped destination is redirected to the v4-mapped form of the IPv4 target, where there is one, else to
+/// the IPv6 target. A family without a target is not redirected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// For IPv4 destinations.
+    pub v4: Option<SocketAddrV4>,
+    /// For IPv6 destinations.
+    pub v6: Option<SocketAddrV6>,
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(v4) => Self { v4: Some(v4), v6: None },
+            SocketAddr::V6(v6) => Self { v4: None, v6: Some(v6) },
+        }
+    }
+}
+
+impl Target {
+    /// The target for a connect to `remote`, written as `remote` is.
+    #[must_use]
+    pub fn for_destination(&self, remote: &SocketAddr) -> Option<SocketAddr> {
+        let v6 = self.v6.map(SocketAddr::V6);
+        match remote {
+            SocketAddr::V4(_) => self.v4.map(SocketAddr::V4),
+            SocketAddr::V6(_) if address::is_mapped(remote) => {
+                self.v4.map(|v4| address::written_in(Family::Ipv6, SocketAddr::V4(v4))).or(v6)
+            }
+            SocketAddr::V6(_) => v6,
+        }
+    }
+}
+
+/// What the context of a redirect holds. The layout is the vendor's own business (docs/behaviour.md, "Clients in
+/// the field"); these are the ones that services of this project can read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// No context.
+    None,
+    /// The original destination as a `SOCKADDR_STORAGE`: 128 bytes.
+    Destination,
+    /// Destination and source as `SOCKADDR_STORAGE[2]`, as in WFPSampler: 256 bytes.
+    DestinationAndSource,
+    /// The original destination, and zeros up to this many bytes in all, at least 128.
+    Padded(u32),
+    /// These bytes.
+    Opaque(Arc<[u8]>),
+}
+
+impl Context {
+    /// The bytes that the driver allocates for a connect from `local` to `remote`.
+    pub(crate) fn bytes(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Box<[u8]>> {
+        let destination = address::to_sockaddr_storage(remote);
+        match self {
+            Self::None => None,
+            Self::Destination => Some(destination.into()),
+            Self::DestinationAndSource => {
+                Some([destination, address::to_sockaddr_storage(local)].concat().into_boxed_slice())
+            }
+            Self::Padded(length) => {
+                let mut bytes = destination.to_vec();
+                bytes.resize((*length as usize).max(SOCKADDR_STORAGE_SIZE), 0);
+                Some(bytes.into_boxed_slice())
+            }
+            Self::Opaque(bytes) => Some(bytes[..].into()),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A model of connection redirection in the Windows Filtering Platform (WFP), in one process, on any OS.
+//!
+//! # The problem
+//!
+//! A firewall, a virus scanner and a VPN client on one Windows machine each redirect connections to a proxy of
+//! their own, a *redirect service*. The service dials on to the destination, and that connection is classified
+//! like any other. Unless it carries the *redirect records* of the connection behind it, the callout that
+//! redirected the first connection redirects this one too, and it goes round for ever. Finding that out takes a
+//! Windows machine and two signed drivers. Here it takes a `#[test]`.
+//!
+//! # An example
+//!
+//! Two vendors on one machine. Each service asks for the records of the connection that it accepted, and sets
+//! them on the socket that it dials out with: so each callout recognises what it has redirected before, and the
+//! third connect is left alone.
+//!
+//! ```
+//! use wfp_sim::engine::{Action, Policy, Redirect};
+//! use wfp_sim::{Profile, RedirectState, SocketKind, Vendor, World};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut w = World::new(Profile::documented());
+//! let destination = "192.0.2.1:443".parse()?;
+//! let mut listeners = Vec::new();
+//! for (vendor, address) in [("a", "127.0.0.1:1001"), ("b", "127.0.0.1:1002")] {
+//!     let service = w.start_process(vendor, true);
+//!     let listener = w.socket(service, SocketKind::V4)?;
+//!     w.bind(service, listener, address.parse()?)?;
+//!     w.listen(service, listener, 5)?;
+//!     let handle = w.fwps_redirect_handle_create(vendor);
+//!     let redirect = Redirect::local(service.pid, address.parse::<std::net::SocketAddr>()?);
+//!     let policy = Policy::cooperative(handle, redirect);
+//!     w.install(Vendor { name: vendor.into(), sublayer_weight: 100, policy });
+//!     listeners.push((service, listener));
+//! }
+//! let mut trace = Vec::new();
+//! let app = w.start_process("app.exe", false);
+//! let socket = w.socket(app, SocketKind::V4)?;
+//! w.connect(app, socket, destination, &mut trace)?;
+//! for (service, listener) in listeners {
+//!     let accepted = w.accept(service, listener)?.done().ok_or("nobody was redirected here")?;
+//!     let records = w.query_redirect_records(service, accepted)?;
+//!     let onward = w.socket(service, SocketKind::V4)?;
+//!     w.set_redirect_records(service, onward, &records)?;
+//!     let _ = w.connect(service, onward, destination, &mut trace); // refused in the end: nobody listens there
+//! }
+//! use RedirectState::*;
+//! let seen = |n: usize| [trace[n].inspections[0].state, trace[n].inspections[1].state];
+//! assert_eq!(seen(0), [NotRedirected, NotRedirected]);
+//! assert_eq!(seen(1), [RedirectedBySelf, RedirectedByOther]);
+//! assert_eq!(seen(2), [PreviouslyRedirectedBySelf, RedirectedBySelf]);
+//! assert_eq!(trace[0].inspections[1].action, Action::PermitEarlierRedirect);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it is built, and why
+//!
+//! - [`World`] is the whole machine. Every call takes `&mut World` and returns at once; there is no clock, no
+//!   thread and no I/O, so the same calls give the same answers everywhere, and a world can be cloned, compared
+//!   and hashed.
+//! - Calls are named after what they model: [`World::wsa_ioctl`], [`World::fwps_redirect_handle_create`],
+//!   [`World::accept_ex`]. Who knows the Windows functions knows these.
+//! - What a Windows program can observe is a result, down to the error code and the bytes-returned word; no
+//!   sequence of calls, no argument and no record blob makes the model panic.
+//! - The documents contradict each other in places, and leave much open. Nothing doubtful is a constant: it is a
+//!   named field of the [`Profile`], with its source and the values that evidence supports.
+//! - Nothing in it was measured on Windows. What each behaviour rests on stands with it, and in the project's
+//!   `docs/behaviour.md`.
+//!
+//! Scenarios in YAML, redirect services as policies, and the command line are in the crate `wfp-conformance`.
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+mod control_code;
+pub mod engine;
+mod error;
+mod ids;
+mod ioctl;
+mod memory;
+pub mod profile;
+mod records;
+mod socket;
+pub mod trace;
+mod world;
+
+pub use control_code::ControlCode;
+pub use error::WinsockError;
+pub use ids::{
+    Caller, CalloutId, ContextId, FilterId, FlowId, HostId, PendingId, Pid, RedirectHandle, SocketHandle, SocketId,
+    SublayerId, Tid,
+};
+pub use ioctl::{Cause, IoctlBuffers, PRECEDENCE};
+pub use memory::Pointer;
+pub use profile::Profile;
+pub use records::{Entry, Records, RedirectState, redirect_state};
+pub use socket::{Completed, Completion, Shutdown, SocketKind};
+pub use world::{Host, LOCAL_HOST, Vendor, World};

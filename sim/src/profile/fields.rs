@@ -1,0 +1,429 @@
+//! The table of doubtful behaviours. A new one is one entry here, and one place in the model that asks it.
+
+use super::Field;
+use super::values::{
+    Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, Failure, HandleRequired, Probe,
+    RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort, TargetPid, Unaccepted, Usage,
+    Value,
+};
+use crate::error::WinsockError;
+
+/// Declares `Profile`, its three built-in values and the table [`FIELDS`] from one list.
+///
+/// Each entry: name, type, its name in files, what it decides; its source; the built-in values in the order
+/// `documented`, `doc-parameters`, `nt-mapped`; the values that evidence supports, with that evidence. Numbers
+/// (`[low..=high]` behind the type) are listed with their bounds.
+macro_rules! profile {
+    ($(
+        $name:ident: $type:ty $([$low:literal..=$high:literal])?, $word:literal, $summary:literal;
+        source $source:literal;
+        built-in [$documented:expr, $doc_parameters:expr, $nt_mapped:expr];
+        values { $($value:literal => $evidence:literal,)* }
+    )*) => {
+        /// One machine's answers to everything that the documents leave open.
+        ///
+        /// Fields are public: start from a built-in profile and change what you know better.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct Profile {
+            $(#[doc = $summary] #[doc = ""] #[doc = concat!("Source: ", $source)] pub $name: $type,)*
+        }
+
+        impl Profile {
+            /// The reading under which most of the documents hold at once.
+            #[must_use]
+            pub fn documented() -> Self {
+                Self { $($name: $documented,)* }
+            }
+
+            /// The parameter text of the control codes at its word.
+            #[must_use]
+            pub fn doc_parameters() -> Self {
+                Self { $($name: $doc_parameters,)* }
+            }
+
+            /// What the NTSTATUS tables and code in the field suggest.
+            #[must_use]
+            pub fn nt_mapped() -> Self {
+                Self { $($name: $nt_mapped,)* }
+            }
+        }
+
+        /// Every doubtful behaviour, in the order of [`Profile`]'s fields.
+        pub static FIELDS: &[Field] = &[$(Field {
+            name: $word,
+            summary: $summary,
+            source: $source,
+            values: &[$(($value, $evidence),)*],
+            get: |profile| profile.$name.to_text(),
+            set: |profile, text| match <$type>::from_text(text) {
+                Some(value) $(if ($low..=$high).contains(&value))? => {
+                    profile.$name = value;
+                    true
+                }
+                _ => false,
+            },
+        },)*];
+    };
+}
+
+impl Value for u32 {
+    fn to_text(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+const fn fails(error: WinsockError, bytes: BytesReturned) -> Failure {
+    Failure::new(error, bytes)
+}
+
+const INSUFFICIENT_NEEDED: Failure = fails(WinsockError::ERROR_INSUFFICIENT_BUFFER, BytesReturned::Needed);
+const EINVAL_ZERO: Failure = fails(WinsockError::WSAEINVAL, BytesReturned::Zero);
+const EFAULT_NEEDED: Failure = fails(WinsockError::WSAEFAULT, BytesReturned::Needed);
+
+profile! {
+    size_query: Failure, "size-query", "How a query with an output length of 0 fails.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, Remarks against cbOutBuffer (C-03)";
+    built-in [INSUFFICIENT_NEEDED, EINVAL_ZERO, EFAULT_NEEDED];
+    values {
+        "ERROR_INSUFFICIENT_BUFFER, needed" => "Remarks: a length of 0 asks for the size",
+        "WSAEINVAL, zero" => "cbOutBuffer: must be at least the size of a ULONG",
+        "WSAEFAULT, needed" => "treated like any buffer that is too small, by the NTSTATUS tables",
+        "WSAEFAULT, zero" => "a synchronous failure writes no information back",
+    }
+
+    below_ulong: Failure, "below-ulong", "How a query with an output length of 1 to 3 fails.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, WSAEINVAL against ERROR_INSUFFICIENT_BUFFER (C-35)";
+    built-in [EINVAL_ZERO, EINVAL_ZERO, EINVAL_ZERO];
+    values {
+        "WSAEINVAL, zero" => "WSAEINVAL: less than the size of a ULONG",
+        "ERROR_INSUFFICIENT_BUFFER, needed" => "Remarks: not sufficient to hold the data",
+        "WSAEFAULT, needed" => "treated like any buffer that is too small, by the NTSTATUS tables",
+        "WSAEFAULT, zero" => "a synchronous failure writes no information back",
+    }
+
+    too_small: Failure, "too-small", "How a query fails whose output length is at least 4, and less than needed.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, lpcbBytesReturned against Remarks (C-02)";
+    built-in [INSUFFICIENT_NEEDED, EINVAL_ZERO, EFAULT_NEEDED];
+    values {
+        "ERROR_INSUFFICIENT_BUFFER, needed" => "Remarks, and the table of errors",
+        "WSAEINVAL, zero" => "lpcbBytesReturned",
+        "WSAEFAULT, needed" => "STATUS_BUFFER_TOO_SMALL by the NTSTATUS tables; plabayo/rama retries on it",
+        "WSAEFAULT, zero" => "the same, where a synchronous failure writes no information back",
+    }
+
+    records_not_redirected: Failure, "records-not-redirected",
+        "How the records query fails on a connection that was not redirected to this host.";
+    source "not documented; docs/behaviour.md, Probable behaviour";
+    built-in [EINVAL_ZERO, EINVAL_ZERO, EINVAL_ZERO];
+    values {
+        "WSAEINVAL, zero" => "STATUS_NOT_FOUND by the NTSTATUS tables",
+        "WSAEINVAL, unchanged" => "the same, with the word left alone",
+    }
+
+    context_not_redirected: Failure, "context-not-redirected",
+        "How the context query fails on a connection that was not redirected to this host.";
+    source "not documented; docs/behaviour.md, Probable behaviour";
+    built-in [EINVAL_ZERO, EINVAL_ZERO, EINVAL_ZERO];
+    values {
+        "WSAEINVAL, zero" => "STATUS_NOT_FOUND by the NTSTATUS tables",
+        "WSAEINVAL, unchanged" => "the same, with the word left alone",
+    }
+
+    context_absent: Answer, "context-absent",
+        "How the context query answers where the redirect carried no context.";
+    source "not documented (U-07)";
+    built-in [Answer::Fails(EINVAL_ZERO), Answer::Fails(EINVAL_ZERO), Answer::Fails(EINVAL_ZERO)];
+    values {
+        "WSAEINVAL, zero" => "a success cannot report 0 bytes (lpcbBytesReturned), so there is nothing to be found",
+        "success, zero" => "an empty context is a context",
+    }
+
+    unknown_code: WinsockError, "unknown-code", "The error for a control code that the provider does not know.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, WSAEINVAL against WSAEOPNOTSUPP (C-44)";
+    built-in [WinsockError::WSAEOPNOTSUPP, WinsockError::WSAEINVAL, WinsockError::WSAEOPNOTSUPP];
+    values {
+        "WSAEOPNOTSUPP" => "not supported by the transport provider; Wine 8.0 answers so",
+        "WSAEINVAL" => "dwIoControlCode is not a valid command",
+    }
+
+    bytes_on_error: BytesReturned, "bytes-on-error",
+        "What the bytes-returned word holds after a failure that no other field describes.";
+    source "not documented (U-01)";
+    built-in [BytesReturned::Zero, BytesReturned::Zero, BytesReturned::Zero];
+    values {
+        "zero" => "Wine 8.0 stores 0",
+        "unchanged" => "a call that is refused early writes nothing",
+    }
+
+    query_input_buffer: Usage, "query-input-buffer", "Whether a query minds an input buffer.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, lpvInBuffer against WSAEINVAL (C-42)";
+    built-in [Usage::Ignored, Usage::Ignored, Usage::Ignored];
+    values {
+        "ignored" => "the parameter is unused",
+        "WSAEINVAL" => "an input parameter is not acceptable",
+    }
+
+    set_output_length: Usage, "set-output-length", "Whether SET minds an output buffer or its length.";
+    source "win32 SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS, cbOutBuffer (C-08)";
+    built-in [Usage::Invalid, Usage::Invalid, Usage::Ignored];
+    values {
+        "WSAEINVAL" => "must be set to zero, and WSAEINVAL is for an input parameter that is not acceptable",
+        "ignored" => "the parameter is unused",
+    }
+
+    out_buffer_probe: Probe, "out-buffer-probe", "Which part of the output buffer must be valid memory.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, WSAEFAULT; WSAIoctl";
+    built-in [Probe::WholeLength, Probe::WholeLength, Probe::WholeLength];
+    values {
+        "whole-length" => "the parameter is not totally contained in valid user memory",
+        "written-bytes" => "only what is written is touched",
+    }
+
+    query_needs_elevation: Elevation, "query-needs-elevation", "Whether the queries ask for administrative rights.";
+    source "WSK pages list STATUS_ACCESS_DENIED, the Winsock pages no WSAEACCES (C-10, U-03)";
+    built-in [Elevation::NotNeeded, Elevation::NotNeeded, Elevation::NotNeeded];
+    values {
+        "not-needed" => "the tables of the queries have no WSAEACCES",
+        "WSAEACCES" => "STATUS_ACCESS_DENIED on the WSK pages",
+    }
+
+    set_needs_elevation: Elevation, "set-needs-elevation", "Whether SET asks for administrative rights.";
+    source "win32 SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS, WSAEACCES (U-03)";
+    built-in [Elevation::Needed, Elevation::Needed, Elevation::Needed];
+    values {
+        "WSAEACCES" => "the table of errors",
+        "not-needed" => "which right is checked is unknown, and a service account may have it",
+    }
+
+    query_while_connecting: Availability, "query-while-connecting",
+        "Whether a query on a socket that is still connecting is answered.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, WSAENOTCONN (U-02)";
+    built-in [Availability::NotConnected, Availability::NotConnected, Availability::NotConnected];
+    values {
+        "WSAENOTCONN" => "the socket is not connected",
+        "answered" => "the endpoint exists, and was not redirected",
+    }
+
+    query_before_update_context: Availability, "query-before-update-context",
+        "Whether a query is answered on a socket that AcceptEx accepted, before SO_UPDATE_ACCEPT_CONTEXT.";
+    source "not documented (U-02); microsoft/ebpf-for-windows tests/libs/util/socket_helper.cpp";
+    built-in [Availability::Answered, Availability::NotConnected, Availability::Answered];
+    values {
+        "answered" => "the tests of ebpf-for-windows query the accepted socket at once",
+        "WSAENOTCONN" => "AcceptEx: until then only some functions work on the socket",
+    }
+
+    set_empty_input: WinsockError, "set-empty-input", "The error of a SET without input.";
+    source "not documented (U-05)";
+    built-in [WinsockError::WSAEINVAL, WinsockError::WSAEINVAL, WinsockError::WSAEINVAL];
+    values {
+        "WSAEINVAL" => "an input parameter is not acceptable",
+        "WSAEFAULT" => "WSAIoctl: cbInBuffer is too small",
+    }
+
+    set_malformed: WinsockError, "set-malformed", "The error of a SET whose input is no record: cut, changed, or foreign.";
+    source "not documented (U-05)";
+    built-in [WinsockError::WSAEINVAL, WinsockError::WSAEINVAL, WinsockError::WSAEINVAL];
+    values {
+        "WSAEINVAL" => "an input parameter is not acceptable",
+        "WSAEFAULT" => "WSAIoctl: cbInBuffer is too small",
+    }
+
+    set_stale_records: Usage, "set-stale-records", "Whether SET takes records whose connection has ended.";
+    source "not documented (U-04, U-08)";
+    built-in [Usage::Ignored, Usage::Ignored, Usage::Ignored];
+    values {
+        "ignored" => "the blob is self-contained, and the states follow from the handles in it",
+        "WSAEINVAL" => "the records belong to a connection that is gone",
+    }
+
+    set_after_bind: Effect, "set-after-bind", "What SET does on a socket that is bound and not connected.";
+    source "not documented (U-05); WFPSampler asks for SET before bind";
+    built-in [Effect::Effective, Effect::Effective, Effect::Effective];
+    values {
+        "effective" => "the pages ask only for the new socket, and the guide says nothing of bind",
+        "no-effect" => "Windows-driver-samples, WFPSampler: must be called before binding; Envoy sets before bind",
+    }
+
+    set_after_connect: Effect, "set-after-connect", "What SET does on a socket that connected.";
+    source "not documented (U-05)";
+    built-in [Effect::NoEffect, Effect::NoEffect, Effect::NoEffect];
+    values {
+        "no-effect" => "the classify is over",
+        "WSAEISCONN" => "the socket is connected",
+        "WSAEINVAL" => "the command does not suit the socket",
+    }
+
+    set_on_accepted: Effect, "set-on-accepted", "What SET does on an accepted socket.";
+    source "not documented (U-05)";
+    built-in [Effect::NoEffect, Effect::NoEffect, Effect::NoEffect];
+    values {
+        "no-effect" => "it will never be classified as a connect",
+        "WSAEISCONN" => "the socket is connected",
+        "WSAEINVAL" => "the command does not suit the socket",
+    }
+
+    set_on_listening: Effect, "set-on-listening", "What SET does on a listening socket.";
+    source "not documented (U-05)";
+    built-in [Effect::NoEffect, Effect::NoEffect, Effect::NoEffect];
+    values {
+        "no-effect" => "it will never be classified as a connect",
+        "WSAEINVAL" => "the command does not suit the socket",
+    }
+
+    set_twice: SetTwice, "set-twice", "What a second SET does.";
+    source "not documented (U-05)";
+    built-in [SetTwice::Replace, SetTwice::Replace, SetTwice::Replace];
+    values {
+        "replace" => "a set operation",
+        "append" => "records grow by each redirect",
+    }
+
+    unaccepted_local_redirect: Unaccepted, "unaccepted-local-redirect",
+        "What becomes of a connect whose local redirect is not accepted.";
+    source "FWPS_CONNECT_REQUEST0: localRedirectTargetPID, localRedirectHandle; not documented what follows";
+    built-in [Unaccepted::OriginalDestination, Unaccepted::OriginalDestination, Unaccepted::OriginalDestination];
+    values {
+        "original-destination" => "the change is not accepted, so the request is as before",
+        "WSAECONNREFUSED" => "the connect fails",
+    }
+
+    remote_after_local_redirect: RemoteAfterLocal, "remote-after-local-redirect",
+        "Which redirect counts where a remote one follows a local one in the same classify.";
+    source "not documented; docs/behaviour.md, Chains";
+    built-in [RemoteAfterLocal::RemoteWins, RemoteAfterLocal::RemoteWins, RemoteAfterLocal::RemoteWins];
+    values {
+        "remote-wins" => "the last modification is the one that counts",
+        "local-wins" => "the local redirect's handle stays in the request",
+    }
+
+    same_classify_redirects: SameClassify, "same-classify-redirects",
+        "Which redirects of one classify leave an entry in the records.";
+    source "not documented (U-12)";
+    built-in [SameClassify::Last, SameClassify::Last, SameClassify::Last];
+    values {
+        "last" => "the request has one handle, the last writer's",
+        "both" => "each modification is a version of the request",
+    }
+
+    block_at_redirect_layer: RedirectLayerBlock, "block-at-redirect-layer",
+        "What FWP_ACTION_BLOCK does at a connect-redirect layer.";
+    source "mullvad/win-split-tunnel src/firewall/pending.cpp (U-13)";
+    built-in [RedirectLayerBlock::Ignored, RedirectLayerBlock::Ignored, RedirectLayerBlock::Ignored];
+    values {
+        "ignored" => "seen by Mullvad; the guide blocks at ALE_AUTH_CONNECT instead",
+        "WSAEACCES" => "WFPSampler sets BLOCK there",
+    }
+
+    target_pid: TargetPid, "target-pid", "What localRedirectTargetPID must be.";
+    source "FWPS_CONNECT_REQUEST0, localRedirectTargetPID (C-19, U-10)";
+    built-in [TargetPid::NonZero, TargetPid::MustListen, TargetPid::NonZero];
+    values {
+        "non-zero" => "the tests of ebpf-for-windows pass with the constant 1234",
+        "must-listen" => "the page: the process that handles the traffic",
+    }
+
+    handle_required: HandleRequired, "handle-required", "Which redirects need a redirect handle.";
+    source "FWPS_CONNECT_REQUEST0, localRedirectHandle, against the guide (C-20)";
+    built-in [HandleRequired::Local, HandleRequired::Always, HandleRequired::Local];
+    values {
+        "local" => "the guide: for redirection to a local service",
+        "always" => "the page: for redirection to work from Windows 8 on",
+    }
+
+    context_lifetime: ContextLifetime, "context-lifetime", "When a redirect context is freed.";
+    source "FWPS_CONNECT_REQUEST0, localRedirectContext (U-08)";
+    built-in [ContextLifetime::BothEnds, ContextLifetime::BothEnds, ContextLifetime::BothEnds];
+    values {
+        "both-ends-closed" => "the proxied flow is gone when both its ends are",
+        "client-end-closed" => "the proxied flow is the client's",
+    }
+
+    peer_name_after_redirect: ShownPeer, "peer-name-after-redirect",
+        "What getpeername shows the end whose connect was redirected.";
+    source "not documented (U-19)";
+    built-in [ShownPeer::Original, ShownPeer::Original, ShownPeer::Original];
+    values {
+        "original" => "redirection is meant to be invisible to the application",
+        "redirected" => "the endpoint is connected to the proxy",
+    }
+
+    implicit_source_port: SourcePort, "implicit-source-port",
+        "What a connect-redirect callout sees as the source port of a socket that connect binds.";
+    source "Azure/GuestProxyAgent ebpf/redirect.bpf.c; docs/behaviour.md, Layers";
+    built-in [SourcePort::Unassigned, SourcePort::Assigned, SourcePort::Unassigned];
+    values {
+        "unassigned" => "Guest Proxy Agent handles a source port of 0",
+        "assigned" => "TCP packet flows: RESOURCE_ASSIGNMENT comes before CONNECT_REDIRECT",
+    }
+
+    unroutable_source: WinsockError, "unroutable-source",
+        "The error of a connect between loopback and another address.";
+    source "microsoft/ebpf-for-windows tests/connect_redirect; mullvad/win-split-tunnel src/firewall/callouts.cpp";
+    built-in [WinsockError::WSAEADDRNOTAVAIL, WinsockError::WSAEADDRNOTAVAIL, WinsockError::WSAEADDRNOTAVAIL];
+    values {
+        "WSAEADDRNOTAVAIL" => "seen by Mullvad for loopback from a bound address",
+        "WSAENETUNREACH" => "ebpf-for-windows calls it not routable",
+    }
+
+    mapped_on_v6only: WinsockError, "mapped-on-v6only",
+        "The error of a connect to a v4-mapped address on a socket that serves IPv6 alone.";
+    source "win32 Dual-Stack Sockets; plabayo/rama issue 972";
+    built-in [WinsockError::WSAEADDRNOTAVAIL, WinsockError::WSAEADDRNOTAVAIL, WinsockError::WSAEADDRNOTAVAIL];
+    values {
+        "WSAEADDRNOTAVAIL" => "the address is not valid in the socket's context",
+        "WSAENETUNREACH" => "no IPv6 route leads there",
+    }
+
+    record_header_bytes: u32 [16..=4096], "record-header-bytes", "Bytes of a record blob before its entries.";
+    source "not documented (U-04)";
+    built-in [32, 32, 32];
+    values {
+        "16" => "the least that the model's own blob needs",
+        "4096" => "the model's bound",
+    }
+
+    record_bytes_per_hop: u32 [24..=65536], "record-bytes-per-hop", "Bytes that each redirect adds to a record blob.";
+    source "not documented (U-04); the page suggests a buffer of 1,024 bytes";
+    built-in [96, 96, 96];
+    values {
+        "24" => "the least that the model's own entry needs",
+        "65536" => "the model's bound",
+    }
+
+    context_limit: u32 [0..=1048576], "context-limit", "The largest redirect context, in bytes.";
+    source "not documented; docs/behaviour.md, Connect request";
+    built-in [65536, 65536, 65536];
+    values {
+        "0" => "the model's bound",
+        "1048576" => "the model's bound",
+    }
+
+    connect_timeout_ms: u32 [1..=600_000], "connect-timeout-ms", "Milliseconds until a connect that nobody answers ends.";
+    source "win32 TCP/IP parameters: three SYNs, 3 seconds doubled";
+    built-in [21_000, 21_000, 21_000];
+    values {
+        "1" => "the model's bound",
+        "600000" => "the model's bound",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unchanged_word_is_a_value_of_its_own() {
+        let mut profile = Profile::documented();
+        let field = Field::by_name("records-not-redirected").unwrap();
+        field.set(&mut profile, "WSAEINVAL, unchanged").unwrap();
+        assert_eq!(
+            profile.records_not_redirected,
+            Failure::new(WinsockError::WSAEINVAL, BytesReturned::Unchanged)
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! The types of profile fields: small closed choices, each with the word that names it in files.
+
+use std::fmt;
+
+use crate::error::WinsockError;
+
+/// A type of profile field: text to value and back.
+pub(crate) trait Value: Sized {
+    fn to_text(&self) -> String;
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl Value for $name {
+            fn to_text(&self) -> String {
+                match self { $(Self::$variant => $word.to_owned(),)* }
+            }
+            fn from_text(text: &str) -> Option<Self> {
+                match text { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+    )*};
+}
+
+choices! {
+    /// What a failing call leaves in the bytes-returned word.
+    BytesReturned {
+        /// What was there before.
+        Unchanged = "unchanged",
+        /// 0.
+        Zero = "zero",
+        /// The bytes that the output would take.
+        Needed = "needed",
+    }
+    /// Whether an argument that the documents call unused is looked at.
+    Usage {
+        /// It is not looked at.
+        Ignored = "ignored",
+        /// Anything but NULL and 0 is WSAEINVAL.
+        Invalid = "WSAEINVAL",
+    }
+    /// Whether a control code asks for administrative rights.
+    Elevation {
+        /// Anybody may call it.
+        NotNeeded = "not-needed",
+        /// Without them it fails with WSAEACCES.
+        Needed = "WSAEACCES",
+    }
+    /// Which part of an output buffer must be valid memory.
+    Probe {
+        /// All of the length that the caller gave.
+        WholeLength = "whole-length",
+        /// The bytes that are written.
+        WrittenBytes = "written-bytes",
+    }
+    /// What SET does to a socket in a state that it was not made for.
+    Effect {
+        /// It succeeds, and the next `connect` of this socket carries the records.
+        Effective = "effective",
+        /// It succeeds, and nothing comes of it.
+        NoEffect = "no-effect",
+        /// It fails with WSAEISCONN.
+        IsConnected = "WSAEISCONN",
+        /// It fails with WSAEINVAL.
+        Invalid = "WSAEINVAL",
+    }
+    /// What a second SET does on the same socket.
+    SetTwice {
+        /// Its records take the place of the first ones.
+        Replace = "replace",
+        /// Its records come behind the first ones.
+        Append = "append",
+    }
+    /// Whether a query is answered in a state that is not quite connected.
+    Availability {
+        /// As on a connected socket.
+        Answered = "answered",
+        /// WSAENOTCONN.
+        NotConnected = "WSAENOTCONN",
+    }
+    /// What becomes of a connect whose local redirect the engine does not accept.
+    Unaccepted {
+        /// It goes to the original destination.
+        OriginalDestination = "original-destination",
+        /// It fails with WSAECONNREFUSED.
+        Refused = "WSAECONNREFUSED",
+    }
+    /// Which of a local redirect and a later remote one of the same classify counts.
+    RemoteAfterLocal {
+        /// The remote one, as the last writer; no records travel.
+        RemoteWins = "remote-wins",
+        /// The local one: the engine does not take it back.
+        LocalWins = "local-wins",
+    }
+    /// Which local redirects of one classify leave an entry in the records.
+    SameClassify {
+        /// The last one.
+        Last = "last",
+        /// Each of them, in the order in which they were made.
+        Both = "both",
+    }
+    /// What BLOCK at a connect-redirect layer does.
+    RedirectLayerBlock {
+        /// Nothing: the connect goes on.
+        Ignored = "ignored",
+        /// The connect fails with WSAEACCES.
+        Denied = "WSAEACCES",
+    }
+    /// What `localRedirectTargetPID` must be for a local redirect.
+    TargetPid {
+        /// Not 0.
+        NonZero = "non-zero",
+        /// The process that listens there.
+        MustListen = "must-listen",
+    }
+    /// Which redirects need a redirect handle.
+    HandleRequired {
+        /// Those to an address of this host.
+        Local = "local",
+        /// All.
+        Always = "always",
+    }
+    /// When a redirect context is freed.
+    ContextLifetime {
+        /// When both ends of the connection are closed.
+        BothEnds = "both-ends-closed",
+        /// When the end that connected is closed.
+        ClientEnd = "client-end-closed",
+    }
+    /// What `getpeername` shows the end whose connect was redirected.
+    ShownPeer {
+        /// The destination that it asked for.
+        Original = "original",
+        /// The address that it was redirected to.
+        Redirected = "redirected",
+    }
+    /// What a connect-redirect callout sees as the source port of a socket that `connect` binds.
+    SourcePort {
+        /// 0: the port is chosen later.
+        Unassigned = "unassigned",
+        /// The port that the connection will have.
+        Assigned = "assigned",
+    }
+}
+
+/// How a call fails: its error code, and what it leaves in the bytes-returned word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Failure {
+    /// What `WSAGetLastError` returns.
+    pub error: WinsockError,
+    /// What the bytes-returned word holds.
+    pub bytes: BytesReturned,
+}
+
+impl Failure {
+    /// This error, with the word in this state.
+    #[must_use]
+    pub const fn new(error: WinsockError, bytes: BytesReturned) -> Self {
+        Self { error, bytes }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.error, self.bytes.to_text())
+    }
+}
+
+impl Value for Failure {
+    fn to_text(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (error, bytes) = text.split_once(", ")?;
+        Some(Self { error: WinsockError::by_name(error)?, bytes: BytesReturned::from_text(bytes)? })
+    }
+}
+
+/// How a call answers in a doubtful situation: successfully without output, or with a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Answer {
+    /// It succeeds and stores nothing.
+    Nothing,
+    /// It fails.
+    Fails(Failure),
+}
+
+impl Value for Answer {
+    fn to_text(&self) -> String {
+        match self {
+            Self::Nothing => "success, zero".to_owned(),
+            Self::Fails(failure) => failure.to_string(),
+        }
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == "success, zero" { Some(Self::Nothing) } else { Failure::from_text(text).map(Self::Fails) }
+    }
+}
+
+impl Value for WinsockError {
+    fn to_text(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::by_name(text)
+    }
+}

@@ -1,0 +1,232 @@
+//! Redirect records: what a connection carries of the redirects behind it.
+//!
+//! To programs a record is an opaque blob of varying length that they fetch from one socket and set on
+//! another. Real Windows' format is unknown (docs/behaviour.md, U-04); the model has one of its own, which
+//! grows by each redirect as the [`Profile`] says and notices when it was cut or changed.
+//!
+//! Source: win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS; docs/behaviour.md, "Chains".
+
+use crate::ids::{ContextId, FlowId, RedirectHandle};
+use crate::profile::Profile;
+
+/// One redirect of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Entry {
+    /// Who redirected.
+    pub handle: RedirectHandle,
+    /// The context that the redirect carried. The entry names it and does not own it: the context goes when its
+    /// flow does, however long a blob with this entry lives on.
+    pub context: Option<ContextId>,
+    /// The connection that was redirected.
+    pub flow: FlowId,
+}
+
+/// The redirects of a connection, oldest first, and the blob that stands for them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Records {
+    entries: Vec<Entry>,
+    /// The handles of `entries`, sorted: a callout asks "did I redirect this?" at every connect of a chain.
+    handles: Vec<RedirectHandle>,
+    blob: Box<[u8]>,
+}
+
+/// `FWPS_CONNECTION_REDIRECT_STATE`: what a callout learns of a connection's past.
+///
+/// Source: ddi "FWPS_CONNECTION_REDIRECT_STATE"; the numbers follow from the order of declaration (inferred).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum RedirectState {
+    /// `FWPS_CONNECTION_NOT_REDIRECTED`: nobody redirected it, as far as the records say.
+    NotRedirected = 0,
+    /// `FWPS_CONNECTION_REDIRECTED_BY_SELF`: the last redirect was by the asking handle.
+    RedirectedBySelf = 1,
+    /// `FWPS_CONNECTION_REDIRECTED_BY_OTHER`: others redirected it, the asking handle never did.
+    RedirectedByOther = 2,
+    /// `FWPS_CONNECTION_PREVIOUSLY_REDIRECTED_BY_SELF`: the asking handle did, and another one later.
+    PreviouslyRedirectedBySelf = 3,
+}
+
+impl RedirectState {
+    /// The four states, in the order of their numbers.
+    pub const ALL: [Self; 4] =
+        [Self::NotRedirected, Self::RedirectedBySelf, Self::RedirectedByOther, Self::PreviouslyRedirectedBySelf];
+
+    /// The name without its `FWPS_CONNECTION_` in front.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotRedirected => "NOT_REDIRECTED",
+            Self::RedirectedBySelf => "REDIRECTED_BY_SELF",
+            Self::RedirectedByOther => "REDIRECTED_BY_OTHER",
+            Self::PreviouslyRedirectedBySelf => "PREVIOUSLY_REDIRECTED_BY_SELF",
+        }
+    }
+}
+
+impl std::fmt::Display for RedirectState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The state of a connection with these records for this handle.
+///
+/// It depends on the set of handles in the records and on the last of them, and on nothing else.
+/// Source: ddi "FwpsQueryConnectionRedirectState0"; inferred: docs/behaviour.md, "Chains".
+#[must_use]
+pub fn redirect_state(records: Option<&Records>, handle: RedirectHandle) -> RedirectState {
+    let Some(records) = records else { return RedirectState::NotRedirected };
+    match records.entries.last() {
+        None => RedirectState::NotRedirected,
+        Some(last) if last.handle == handle => RedirectState::RedirectedBySelf,
+        Some(_) if records.handles.binary_search(&handle).is_ok() => RedirectState::PreviouslyRedirectedBySelf,
+        Some(_) => RedirectState::RedirectedByOther,
+    }
+}
+
+const MAGIC: [u8; 4] = *b"WFPR";
+const CHECKSUM: std::ops::Range<usize> = 8..16;
+
+impl Records {
+    /// The records of a connection that came with `earlier` and was then redirected by `added`.
+    pub(crate) fn extended(earlier: Option<&Self>, added: &[Entry], profile: &Profile) -> Self {
+        let (entries, handles) = earlier.map_or((&[][..], &[][..]), |r| (&r.entries, &r.handles));
+        let mut all = Vec::with_capacity(entries.len() + added.len());
+        all.extend_from_slice(entries);
+        all.extend_from_slice(added);
+        let mut sorted = Vec::with_capacity(handles.len() + added.len());
+        sorted.extend_from_slice(handles);
+        for entry in added {
+            if let Err(place) = sorted.binary_search(&entry.handle) {
+                sorted.insert(place, entry.handle);
+            }
+        }
+        let blob = serialize(&all, profile);
+        Self { entries: all, handles: sorted, blob }
+    }
+
+    /// Reads a blob that [`Records::blob`] gave; `None` for any other bytes.
+    pub(crate) fn from_blob(blob: &[u8], profile: &Profile) -> Option<Self> {
+        let (header, hop) = (profile.record_header_bytes as usize, profile.record_bytes_per_hop as usize);
+        let count = u32::from_le_bytes(blob.get(4..8)?.try_into().ok()?) as usize;
+        let expected = count.checked_mul(hop)?.checked_add(header)?;
+        if count == 0 || blob.len() != expected || blob[..4] != MAGIC || blob[CHECKSUM] != checksum(blob) {
+            return None;
+        }
+        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
+        let mut entries = Vec::with_capacity(count);
+        for entry in blob[header..].chunks_exact(hop) {
+            entries.push(Entry {
+                handle: RedirectHandle(number(&entry[..8])?),
+                context: number(&entry[8..16])?.checked_sub(1).map(ContextId),
+                flow: FlowId(number(&entry[16..24])?),
+            });
+        }
+        let mut handles: Vec<RedirectHandle> = entries.iter().map(|entry| entry.handle).collect();
+        handles.sort_unstable();
+        handles.dedup();
+        Some(Self { entries, handles, blob: blob.into() })
+    }
+
+    /// The redirects, oldest first.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The distinct handles among them, sorted.
+    #[must_use]
+    pub fn handles(&self) -> &[RedirectHandle] {
+        &self.handles
+    }
+
+    /// What a program gets to see: `record-header-bytes` of the profile, and `record-bytes-per-hop` for each
+    /// redirect.
+    #[must_use]
+    pub fn blob(&self) -> &[u8] {
+        &self.blob
+    }
+}
+
+fn serialize(entries: &[Entry], profile: &Profile) -> Box<[u8]> {
+    let (header, hop) = (profile.record_header_bytes as usize, profile.record_bytes_per_hop as usize);
+    let mut blob = vec![0; header + entries.len() * hop].into_boxed_slice();
+    blob[..4].copy_from_slice(&MAGIC);
+    blob[4..8].copy_from_slice(&u32::try_from(entries.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for (bytes, entry) in blob[header..].chunks_exact_mut(hop).zip(entries) {
+        bytes[..8].copy_from_slice(&entry.handle.0.to_le_bytes());
+        bytes[8..16].copy_from_slice(&entry.context.map_or(0, |context| context.0 + 1).to_le_bytes());
+        bytes[16..24].copy_from_slice(&entry.flow.0.to_le_bytes());
+    }
+    let sum = checksum(&blob);
+    blob[CHECKSUM].copy_from_slice(&sum);
+    blob
+}
+
+/// Changes with any single bit outside the checksum itself: a multiplication by an odd number and an addition
+/// lose nothing.
+fn checksum(blob: &[u8]) -> [u8; 8] {
+    let words = |bytes: &[u8], sum: u64| {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let last = rest.iter().fold(rest.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        let sum = words.iter().fold(sum, |sum, word| {
+            (sum.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        });
+        (sum.rotate_left(23) ^ last).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    };
+    words(&blob[CHECKSUM.end..], words(&blob[..CHECKSUM.start], blob.len() as u64)).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(handle: u64) -> Entry {
+        Entry { handle: RedirectHandle(handle), context: Some(ContextId(handle + 7)), flow: FlowId(3) }
+    }
+
+    fn records(handles: &[u64]) -> Records {
+        let entries: Vec<Entry> = handles.iter().copied().map(entry).collect();
+        Records::extended(None, &entries, &Profile::default())
+    }
+
+    #[test]
+    fn state_follows_from_the_set_of_handles_and_the_last_one() {
+        use RedirectState::{NotRedirected, PreviouslyRedirectedBySelf, RedirectedByOther, RedirectedBySelf};
+        let state = |handles: &[u64], asking| redirect_state(Some(&records(handles)), RedirectHandle(asking));
+        assert_eq!(redirect_state(None, RedirectHandle(1)), NotRedirected);
+        assert_eq!(state(&[1], 1), RedirectedBySelf);
+        assert_eq!(state(&[1], 2), RedirectedByOther);
+        assert_eq!(state(&[1, 2], 1), PreviouslyRedirectedBySelf);
+        assert_eq!(state(&[1, 2], 2), RedirectedBySelf);
+        assert_eq!(state(&[1, 2, 1], 1), RedirectedBySelf);
+        assert_eq!(state(&[1, 2, 1], 2), PreviouslyRedirectedBySelf);
+        assert_eq!(state(&[1, 2], 3), RedirectedByOther);
+    }
+
+    #[test]
+    fn blob_grows_by_each_hop_and_reads_back() {
+        let profile = Profile::default();
+        let one = records(&[5]);
+        let two = Records::extended(Some(&one), &[entry(4)], &profile);
+        assert_eq!((one.blob().len(), two.blob().len()), (128, 224));
+        assert_eq!(Records::from_blob(two.blob(), &profile), Some(two.clone()));
+        assert_eq!(two.handles(), [RedirectHandle(4), RedirectHandle(5)]);
+    }
+
+    #[test]
+    fn blob_with_one_bit_changed_or_one_byte_more_or_less_is_no_record() {
+        let profile = Profile::default();
+        let blob = records(&[1, 2]).blob().to_vec();
+        for bit in 0..blob.len() * 8 {
+            let mut changed = blob.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Records::from_blob(&changed, &profile), None, "bit {bit}");
+        }
+        for length in 0..blob.len() {
+            assert_eq!(Records::from_blob(&blob[..length], &profile), None, "length {length}");
+        }
+        let longer = [&blob[..], &[0]].concat();
+        assert_eq!(Records::from_blob(&longer, &profile), None);
+    }
+}
