@@ -1,6 +1,7 @@
 //! The error codes that `WSAGetLastError` can return, with their real numbers.
 //!
-//! Source: win32 "Windows Sockets Error Codes"; `ERROR_INSUFFICIENT_BUFFER` from "System Error Codes".
+//! Source: win32 "Windows Sockets Error Codes"; `ERROR_INSUFFICIENT_BUFFER` from "System Error Codes";
+//! `FWP_E_NOT_FOUND` from docs/behaviour.md, "Kernel constants".
 
 use std::fmt;
 
@@ -13,7 +14,7 @@ macro_rules! errors {
         impl WinsockError {
             $(#[doc = $meaning] pub const $name: Self = Self($number);)*
 
-            /// Every code that the model can return: name, code and meaning in our own words.
+            /// Every code that the model knows: name, code and meaning in our own words.
             pub const ALL: &'static [(&'static str, Self, &'static str)] =
                 &[$((stringify!($name), Self::$name, $meaning),)*];
         }
@@ -21,6 +22,7 @@ macro_rules! errors {
 }
 
 errors! {
+    FWP_E_NOT_FOUND = -2_144_206_840, "The filter platform has no such object; 0x80320008, which WFPSampler expects from the context query.";
     ERROR_INSUFFICIENT_BUFFER = 122, "The output buffer cannot hold what the call would store; the bytes-returned word may say how much would do.";
     WSA_OPERATION_ABORTED = 995, "An operation was cancelled, because its socket was closed for instance.";
     WSA_IO_PENDING = 997, "An overlapped operation was started; its completion comes later.";

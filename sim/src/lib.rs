@@ -73,6 +73,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod canonical;
 mod control_code;
 pub mod engine;
 mod error;
@@ -86,14 +87,15 @@ pub mod trace;
 mod world;
 
 pub use control_code::ControlCode;
+pub use engine::Vendor;
 pub use error::WinsockError;
 pub use ids::{
-    Caller, CalloutId, ContextId, FilterId, FlowId, HostId, PendingId, Pid, RedirectHandle, SocketHandle, SocketId,
-    SublayerId, Tid,
+    Caller, CalloutId, ContextId, FilterId, FlowId, HostId, PendingId, Pid, RedirectHandle, SocketHandle,
+    SocketId, SublayerId, Tid,
 };
 pub use ioctl::{Cause, IoctlBuffers, PRECEDENCE};
 pub use memory::Pointer;
 pub use profile::Profile;
 pub use records::{Entry, Records, RedirectState, redirect_state};
-pub use socket::{Completed, Completion, Shutdown, SocketKind};
-pub use world::{Host, LOCAL_HOST, Vendor, World};
+pub use socket::{Completed, Completion, Shutdown, SocketKind, SocketState};
+pub use world::{Host, LOCAL_HOST, World};

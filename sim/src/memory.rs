@@ -3,6 +3,8 @@
 //! A call is told a pointer and a length. The region behind the pointer can be longer than that length (then
 //! the bytes behind it show a write past the end), shorter, absent, or the pointer can be NULL.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ids::Pid;
@@ -39,113 +41,131 @@ pub(crate) struct Memory {
     regions: Vec<Option<Arc<Region>>>,
 }
 
+/// A region costs what is written to it, not what it could hold: a length of 4 GiB is a case worth testing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Region {
     owner: Pid,
     size: u64,
-    /// Every byte of the region that was never written.
+    /// Every byte that was never written.
     fill: u8,
-    /// The start of the region up to the last byte written; the rest is `fill`, so a region of 4 GiB costs
-    /// what is written to it.
-    bytes: Vec<u8>,
+    /// The bytes below [`NEAR`], up to the last one written.
+    near: Vec<u8>,
+    /// The bytes written from [`NEAR`] on.
+    far: BTreeMap<u64, u8>,
+}
+
+/// So much of a region is kept in one piece.
+const NEAR: usize = 1 << 20;
+
+impl Region {
+    fn holds(&self, offset: u64, length: u64) -> bool {
+        offset <= self.size && length <= self.size - offset
+    }
+
+    fn write(&mut self, offset: u64, data: &[u8]) {
+        let start = usize::try_from(offset).map_or(NEAR, |start| start.min(NEAR));
+        let (near, far) = data.split_at(data.len().min(NEAR - start));
+        if !near.is_empty() {
+            let end = start + near.len();
+            if self.near.len() < end {
+                self.near.resize(end, self.fill);
+            }
+            self.near[start..end].copy_from_slice(near);
+        }
+        self.far.extend((offset + near.len() as u64..).zip(far.iter().copied()));
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![self.fill; length];
+        let near = usize::try_from(offset).ok().and_then(|start| self.near.get(start..)).unwrap_or_default();
+        let copied = near.len().min(length);
+        bytes[..copied].copy_from_slice(&near[..copied]);
+        for (place, byte) in self.far.range(offset..offset + length as u64) {
+            if let Some(slot) = usize::try_from(place - offset).ok().and_then(|index| bytes.get_mut(index)) {
+                *slot = *byte;
+            }
+        }
+        bytes
+    }
 }
 
 impl Memory {
     /// A new region of `size` bytes, each of them `fill`. `size` is cut to what fits between two regions.
     pub(crate) fn allocate(&mut self, owner: Pid, size: u64, fill: u8) -> Pointer {
         let size = size.min(1 << (REGION_SPACING_BITS - 1));
-        let region = Some(Arc::new(Region { owner, size, fill, bytes: Vec::new() }));
-        let index = match self.regions.iter().position(Option::is_none) {
-            Some(free) => {
-                self.regions[free] = region;
-                free
-            }
-            None => {
-                self.regions.push(region);
-                self.regions.len() - 1
-            }
-        };
+        let region = Some(Arc::new(Region { owner, size, fill, near: Vec::new(), far: BTreeMap::new() }));
+        let index = self.regions.iter().position(Option::is_none).unwrap_or(self.regions.len());
+        match self.regions.get_mut(index) {
+            Some(free) => *free = region,
+            None => self.regions.push(region),
+        }
         Pointer((index as u64 + 1) << REGION_SPACING_BITS)
     }
 
     /// Gives the region at `pointer` back; `false` where none of `owner` starts there.
     pub(crate) fn free(&mut self, owner: Pid, pointer: Pointer) -> bool {
         let Some((index, 0)) = locate(pointer) else { return false };
-        match self.regions.get_mut(index) {
-            Some(slot) if slot.as_ref().is_some_and(|region| region.owner == owner) => {
-                *slot = None;
-                while self.regions.last().is_some_and(Option::is_none) {
-                    self.regions.pop();
-                }
-                true
-            }
-            _ => false,
-        }
+        let Some(slot) = self.regions.get_mut(index) else { return false };
+        let found = slot.take_if(|region| region.owner == owner).is_some();
+        self.trim();
+        found
     }
 
     /// Gives back all regions of a process that ends.
     pub(crate) fn free_all(&mut self, owner: Pid) {
         for slot in &mut self.regions {
-            if slot.as_ref().is_some_and(|region| region.owner == owner) {
-                *slot = None;
-            }
+            slot.take_if(|region| region.owner == owner);
         }
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.regions.last().is_some_and(Option::is_none) {
             self.regions.pop();
         }
+    }
+
+    /// Moves the regions together, as if those that were freed had never been.
+    pub(crate) fn close_gaps(&mut self) {
+        self.regions.retain(Option::is_some);
     }
 
     /// Whether the `length` bytes from `pointer` on are all in one region of `owner`. NULL is never valid, not
     /// even for no bytes.
     #[inline]
     pub(crate) fn is_valid(&self, owner: Pid, pointer: Pointer, length: u64) -> bool {
-        self.find(owner, pointer).is_some_and(|(region, offset)| length <= region.size - offset)
+        self.find(owner, pointer, length).is_some()
     }
 
     /// Copies `data` to `pointer`; `false`, and nothing written, unless all of it fits.
     #[inline]
     pub(crate) fn write(&mut self, owner: Pid, pointer: Pointer, data: &[u8]) -> bool {
-        if !self.is_valid(owner, pointer, data.len() as u64) {
-            return false;
-        }
         let Some((index, offset)) = locate(pointer) else { return false };
         let Some(Some(region)) = self.regions.get_mut(index) else { return false };
-        let region = Arc::make_mut(region);
-        let Ok(start) = usize::try_from(offset) else { return false };
-        let end = start + data.len();
-        if region.bytes.len() < end {
-            region.bytes.resize(end, region.fill);
+        if region.owner != owner || !region.holds(offset, data.len() as u64) {
+            return false;
         }
-        region.bytes[start..end].copy_from_slice(data);
+        Arc::make_mut(region).write(offset, data);
         true
     }
 
-    /// The `length` bytes from `pointer` on, or `None` unless all of them are valid.
-    pub(crate) fn read(&self, owner: Pid, pointer: Pointer, length: u64) -> Option<Vec<u8>> {
-        let (region, offset) = self.find(owner, pointer)?;
-        if length > region.size - offset {
-            return None;
-        }
-        let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
-        let written = region.bytes.get(start..).unwrap_or_default();
-        let mut bytes = written[..written.len().min(length)].to_vec();
-        bytes.resize(length, region.fill);
-        Some(bytes)
-    }
-
-    /// As [`Memory::read`], without a copy where everything asked for was written once.
-    #[inline]
-    pub(crate) fn view(&self, owner: Pid, pointer: Pointer, length: u64) -> Option<&[u8]> {
-        let (region, offset) = self.find(owner, pointer)?;
-        let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
-        region.bytes.get(start..start.checked_add(length)?)
+    /// The `length` bytes from `pointer` on, or `None` unless all of them are valid. Lent where they lie in one
+    /// piece, as what a program wrote mostly does.
+    pub(crate) fn read(&self, owner: Pid, pointer: Pointer, length: u64) -> Option<Cow<'_, [u8]>> {
+        let (region, offset) = self.find(owner, pointer, length)?;
+        let length = usize::try_from(length).ok()?;
+        let start = usize::try_from(offset).ok()?;
+        Some(match region.near.get(start..start.saturating_add(length)) {
+            Some(written) => Cow::Borrowed(written),
+            None => Cow::Owned(region.read(offset, length)),
+        })
     }
 
     #[inline]
-    fn find(&self, owner: Pid, pointer: Pointer) -> Option<(&Region, u64)> {
+    fn find(&self, owner: Pid, pointer: Pointer, length: u64) -> Option<(&Region, u64)> {
         let (index, offset) = locate(pointer)?;
         let region = self.regions.get(index)?.as_deref()?;
-        (region.owner == owner && offset <= region.size).then_some((region, offset))
+        (region.owner == owner && region.holds(offset, length)).then_some((region, offset))
     }
 
     /// Regions that are allocated now.
@@ -163,23 +183,50 @@ fn locate(pointer: Pointer) -> Option<(usize, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     const A: Pid = Pid(4);
     const B: Pid = Pid(8);
 
-    #[test]
-    fn region_is_valid_up_to_its_last_byte_and_for_its_owner_alone() {
+    fn bytes(memory: &Memory, pointer: Pointer, length: u64) -> Option<Vec<u8>> {
+        memory.read(A, pointer, length).map(Cow::into_owned)
+    }
+
+    #[rstest]
+    #[case::all_of_it(0, 10, true)]
+    #[case::one_more(0, 11, false)]
+    #[case::nothing_at_the_end(10, 0, true)]
+    #[case::nothing_behind_the_end(11, 0, false)]
+    #[case::the_last_byte(9, 1, true)]
+    #[case::over_the_end(9, 2, false)]
+    fn region_is_valid_up_to_its_last_byte(#[case] offset: u64, #[case] length: u64, #[case] valid: bool) {
         let mut memory = Memory::default();
-        let pointer = memory.allocate(A, 10, 0);
-        assert!(memory.is_valid(A, pointer, 10));
-        assert!(!memory.is_valid(A, pointer, 11));
-        assert!(memory.is_valid(A, pointer.offset(10), 0));
-        assert!(!memory.is_valid(A, pointer.offset(11), 0));
+        let pointer = memory.allocate(A, 10, 0).offset(offset);
+        assert_eq!(memory.is_valid(A, pointer, length), valid);
+        assert_eq!(memory.read(A, pointer, length).is_some(), valid);
+    }
+
+    #[rstest]
+    #[case::null(Pointer::NULL)]
+    #[case::unmapped(Pointer::UNMAPPED)]
+    #[case::the_last_address(Pointer(u64::MAX))]
+    fn pointer_to_nothing_is_invalid_even_for_no_bytes(#[case] pointer: Pointer) {
+        let mut memory = Memory::default();
+        memory.allocate(A, 10, 0);
+        assert!(!memory.is_valid(A, pointer, 0));
+        assert!(!memory.write(A, pointer, &[]));
+    }
+
+    #[test]
+    fn region_is_its_owners_alone() {
+        let mut memory = Memory::default();
+        let pointer = memory.allocate(A, 2, 0);
         assert!(!memory.is_valid(B, pointer, 1));
-        assert!(!memory.is_valid(A, Pointer::NULL, 0));
-        assert!(!memory.is_valid(A, Pointer::UNMAPPED, 0));
-        assert!(!memory.is_valid(A, Pointer(u64::MAX), 1));
+        assert!(!memory.write(B, pointer, &[1]));
+        assert!(!memory.free(B, pointer));
+        assert_eq!(bytes(&memory, pointer, 2), Some(vec![0, 0]));
     }
 
     #[test]
@@ -187,9 +234,8 @@ mod tests {
         let mut memory = Memory::default();
         let pointer = memory.allocate(A, 6, 0xCC);
         assert!(memory.write(A, pointer.offset(1), &[1, 2]));
-        assert_eq!(memory.read(A, pointer, 6), Some(vec![0xCC, 1, 2, 0xCC, 0xCC, 0xCC]));
-        assert_eq!(memory.view(A, pointer, 3), Some(&[0xCC, 1, 2][..]));
-        assert_eq!(memory.view(A, pointer, 4), None, "never written, so there is nothing to lend");
+        assert_eq!(bytes(&memory, pointer, 6), Some(vec![0xCC, 1, 2, 0xCC, 0xCC, 0xCC]));
+        assert!(matches!(memory.read(A, pointer, 3), Some(Cow::Borrowed([0xCC, 1, 2]))));
     }
 
     #[test]
@@ -197,26 +243,69 @@ mod tests {
         let mut memory = Memory::default();
         let pointer = memory.allocate(A, 2, 0);
         assert!(!memory.write(A, pointer, &[1, 2, 3]));
-        assert_eq!(memory.read(A, pointer, 2), Some(vec![0, 0]));
+        assert_eq!(bytes(&memory, pointer, 2), Some(vec![0, 0]));
     }
 
     #[test]
     fn freed_region_is_gone_and_frees_once() {
         let mut memory = Memory::default();
         let pointer = memory.allocate(A, 2, 0);
-        assert!(!memory.free(B, pointer));
+        assert!(!memory.free(A, pointer.offset(1)), "only its start names a region");
         assert!(memory.free(A, pointer));
         assert!(!memory.free(A, pointer));
         assert!(!memory.is_valid(A, pointer, 0));
-        assert_eq!(memory.live(), 0);
+        assert_eq!(memory, Memory::default());
+    }
+
+    #[test]
+    fn regions_of_a_process_that_ends_are_freed_and_others_stay() {
+        let mut memory = Memory::default();
+        let (first, second) = (memory.allocate(A, 1, 0), memory.allocate(B, 1, 0));
+        memory.allocate(A, 1, 0);
+        memory.free_all(A);
+        assert_eq!(memory.live(), 1);
+        assert!(!memory.is_valid(A, first, 1));
+        assert!(memory.is_valid(B, second, 1));
     }
 
     #[test]
     fn region_of_four_gibibytes_costs_only_what_is_written() {
         let mut memory = Memory::default();
-        let pointer = memory.allocate(A, u64::from(u32::MAX), 0);
-        assert!(memory.is_valid(A, pointer, u64::from(u32::MAX)));
-        assert!(memory.write(A, pointer, &[7]));
-        assert_eq!(memory.read(A, pointer, 2), Some(vec![7, 0]));
+        let end = u64::from(u32::MAX);
+        let pointer = memory.allocate(A, end, 7);
+        assert!(memory.is_valid(A, pointer, end));
+        assert!(memory.write(A, pointer.offset(end - 2), &[1, 2]));
+        assert!(!memory.write(A, pointer.offset(end - 2), &[1, 2, 3]));
+        assert_eq!(bytes(&memory, pointer.offset(end - 3), 3), Some(vec![7, 1, 2]));
+        assert_eq!(bytes(&memory, pointer, 2), Some(vec![7, 7]));
+    }
+
+    #[test]
+    fn write_over_the_border_of_the_kept_piece_reads_back() {
+        let mut memory = Memory::default();
+        let pointer = memory.allocate(A, 1 << 21, 0);
+        let border = pointer.offset(NEAR as u64 - 2);
+        assert!(memory.write(A, border, &[1, 2, 3, 4]));
+        assert_eq!(bytes(&memory, border.offset(1), 4), Some(vec![2, 3, 4, 0]));
+    }
+
+    #[test]
+    fn region_has_at_most_half_the_distance_to_the_next() {
+        let mut memory = Memory::default();
+        let pointer = memory.allocate(A, u64::MAX, 0);
+        assert!(memory.is_valid(A, pointer, 1 << 35));
+        assert!(!memory.is_valid(A, pointer, (1 << 35) + 1));
+    }
+
+    #[test]
+    fn gaps_close_as_if_freed_regions_had_never_been() {
+        let mut memory = Memory::default();
+        let first = memory.allocate(A, 1, 0);
+        memory.allocate(A, 2, 0);
+        memory.free(A, first);
+        memory.close_gaps();
+        let mut other = Memory::default();
+        other.allocate(A, 2, 0);
+        assert_eq!(memory, other);
     }
 }

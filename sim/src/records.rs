@@ -48,8 +48,12 @@ pub enum RedirectState {
 
 impl RedirectState {
     /// The four states, in the order of their numbers.
-    pub const ALL: [Self; 4] =
-        [Self::NotRedirected, Self::RedirectedBySelf, Self::RedirectedByOther, Self::PreviouslyRedirectedBySelf];
+    pub const ALL: [Self; 4] = [
+        Self::NotRedirected,
+        Self::RedirectedBySelf,
+        Self::RedirectedByOther,
+        Self::PreviouslyRedirectedBySelf,
+    ];
 
     /// The name without its `FWPS_CONNECTION_` in front.
     #[must_use]
@@ -79,7 +83,9 @@ pub fn redirect_state(records: Option<&Records>, handle: RedirectHandle) -> Redi
     match records.entries.last() {
         None => RedirectState::NotRedirected,
         Some(last) if last.handle == handle => RedirectState::RedirectedBySelf,
-        Some(_) if records.handles.binary_search(&handle).is_ok() => RedirectState::PreviouslyRedirectedBySelf,
+        Some(_) if records.handles.binary_search(&handle).is_ok() => {
+            RedirectState::PreviouslyRedirectedBySelf
+        }
         Some(_) => RedirectState::RedirectedByOther,
     }
 }
@@ -105,16 +111,24 @@ impl Records {
         Self { entries: all, handles: sorted, blob }
     }
 
+    /// So many bytes of a blob tell how long it is.
+    pub(crate) const LENGTH_KNOWN_AFTER: u32 = 8;
+
+    /// How long a blob with this start is, in bytes; `None` where it is the start of no blob.
+    pub(crate) fn blob_length(start: &[u8], profile: &Profile) -> Option<u64> {
+        let (header, hop) = (u64::from(profile.record_header_bytes), u64::from(profile.record_bytes_per_hop));
+        let count = u32::from_le_bytes(start.get(4..8)?.try_into().ok()?);
+        (count > 0 && start.starts_with(&MAGIC)).then(|| header + u64::from(count) * hop)
+    }
+
     /// Reads a blob that [`Records::blob`] gave; `None` for any other bytes.
     pub(crate) fn from_blob(blob: &[u8], profile: &Profile) -> Option<Self> {
         let (header, hop) = (profile.record_header_bytes as usize, profile.record_bytes_per_hop as usize);
-        let count = u32::from_le_bytes(blob.get(4..8)?.try_into().ok()?) as usize;
-        let expected = count.checked_mul(hop)?.checked_add(header)?;
-        if count == 0 || blob.len() != expected || blob[..4] != MAGIC || blob[CHECKSUM] != checksum(blob) {
+        if Self::blob_length(blob, profile)? != blob.len() as u64 || blob[CHECKSUM] != checksum(blob) {
             return None;
         }
         let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
-        let mut entries = Vec::with_capacity(count);
+        let mut entries = Vec::with_capacity((blob.len() - header) / hop);
         for entry in blob[header..].chunks_exact(hop) {
             entries.push(Entry {
                 handle: RedirectHandle(number(&entry[..8])?),

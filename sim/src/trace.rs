@@ -1,12 +1,16 @@
-//! What the model tells of a connect, hop by hop, to whoever wants to know.
+//! What the model tells of a connect, hop by hop, to whoever wants to know: who connected whereto, which records
+//! the connection carried, what each callout saw and did, and where it went.
+//!
+//! Every part of a trace prints itself, so `println!("{hop}")` is enough to see what happened.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::engine::{Action, Layer};
 use crate::error::WinsockError;
 use crate::ids::{CalloutId, FilterId, FlowId, Pid, RedirectHandle, SocketId};
-use crate::records::{RedirectState, Records};
+use crate::records::{Records, RedirectState};
 
 /// Takes the trace of each connect. `()` takes none, and costs nothing; a `Vec` keeps them all.
 pub trait Sink {
@@ -38,6 +42,8 @@ impl Sink for Vec<ConnectTrace> {
 pub struct ConnectTrace {
     /// Who called.
     pub pid: Pid,
+    /// Its image path.
+    pub image: Arc<str>,
     /// The socket that connects.
     pub socket: SocketId,
     /// Where it was classified.
@@ -52,8 +58,16 @@ pub struct ConnectTrace {
     pub target: SocketAddr,
     /// What became of the last redirect, if there was one.
     pub redirect: Option<Redirection>,
-    /// The connection, or why there is none.
+    /// The connection, or why there is none; WSA_IO_PENDING while nobody has answered.
     pub result: Result<FlowId, WinsockError>,
+}
+
+impl ConnectTrace {
+    /// The redirect state that each callout was told, in the order in which they were asked.
+    #[must_use]
+    pub fn states(&self) -> Vec<RedirectState> {
+        self.inspections.iter().map(|inspection| inspection.state).collect()
+    }
 }
 
 /// What one callout saw of a connect, and what it did.
@@ -61,6 +75,8 @@ pub struct ConnectTrace {
 pub struct Inspection {
     /// The callout.
     pub callout: CalloutId,
+    /// The name that it was registered with.
+    pub name: Arc<str>,
     /// The filter that called it.
     pub filter: FilterId,
     /// The redirect handle that it asked with, if it has one.
@@ -113,4 +129,81 @@ pub enum Refusal {
     UnknownHandle,
     /// The context is larger than the machine takes.
     ContextTooLarge,
+}
+
+impl fmt::Display for ConnectTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {}) connects to {} at {}", self.image, self.pid, self.destination, self.layer)?;
+        match &self.records {
+            None => f.write_str(", without records")?,
+            Some(records) => {
+                let handles: Vec<String> =
+                    records.entries().iter().map(|entry| entry.handle.to_string()).collect();
+                write!(f, ", with records of handles {}", handles.join(", "))?;
+            }
+        }
+        for inspection in &self.inspections {
+            write!(f, "\n  {inspection}")?;
+        }
+        f.write_str("\n  ")?;
+        if let Some(redirect) = &self.redirect {
+            write!(f, "{redirect}: ")?;
+        }
+        match self.result {
+            Ok(flow) => write!(f, "connected to {}, connection {flow}", self.target),
+            Err(WinsockError::WSA_IO_PENDING) => write!(f, "waits for {}", self.target),
+            Err(error) => write!(f, "{error}, not connected to {}", self.target),
+        }
+    }
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        match self.handle {
+            Some(handle) => write!(f, " (handle {handle})")?,
+            None => f.write_str(" (without a handle)")?,
+        }
+        write!(f, ": {}", self.state)?;
+        if let Some(bytes) = self.context_bytes {
+            write!(f, ", its context of {bytes} bytes")?;
+        }
+        for version in &self.previous_versions {
+            write!(f, ", {version}")?;
+        }
+        write!(f, "; {}", self.action)
+    }
+}
+
+impl fmt::Display for PreviousVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after filter {} redirected to {}", self.modifier, self.remote)?;
+        match self.handle {
+            Some(handle) => write!(f, " with handle {handle}"),
+            None => f.write_str(" without a handle"),
+        }
+    }
+}
+
+impl fmt::Display for Redirection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(handle) => write!(f, "redirected to this host with handle {handle}"),
+            Self::LocalWithoutRecords => f.write_str("redirected to this host, without records"),
+            Self::Remote => f.write_str("redirected to another host, without records"),
+            Self::NotAccepted(refusal) => write!(f, "redirect not accepted ({refusal})"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoTargetPid => "localRedirectTargetPID is 0",
+            Self::WrongTargetPid => "localRedirectTargetPID is not the process that listens there",
+            Self::NoHandle => "no localRedirectHandle",
+            Self::UnknownHandle => "localRedirectHandle was not created, or is destroyed",
+            Self::ContextTooLarge => "the context is larger than this machine takes",
+        })
+    }
 }

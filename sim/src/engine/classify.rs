@@ -4,12 +4,14 @@
 //! Source: win32 "Filter Arbitration"; ddi "FWPS_CONNECT_REQUEST0"; docs/behaviour.md, "Connect request" and
 //! "Arbitration".
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::{Asked, Context, Decision, Engine, Layer, Redirect};
+use super::{Asked, Decision, Engine, Layer, Redirect};
 use crate::address::Family;
 use crate::ids::{FilterId, Pid, RedirectHandle};
-use crate::records::{RedirectState, Records, redirect_state};
+use crate::records::{Records, RedirectState, redirect_state};
 use crate::trace::{Inspection, PreviousVersion};
 
 /// What a callout did with a connect.
@@ -29,6 +31,19 @@ pub enum Action {
     NoTarget,
 }
 
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Permit => f.write_str("permits"),
+            Self::PermitEarlierRedirect => f.write_str("permits, as another redirected already"),
+            Self::Continue => f.write_str("leaves it to the next filter"),
+            Self::Block => f.write_str("blocks"),
+            Self::Redirect(target) => write!(f, "redirects to {target}"),
+            Self::NoTarget => f.write_str("permits, having no target of this family"),
+        }
+    }
+}
+
 /// Who connects, as conditions see it.
 pub(crate) struct Endpoint<'a> {
     pub(crate) pid: Pid,
@@ -45,7 +60,7 @@ pub(crate) struct Version {
     /// `localRedirectHandle`.
     pub(crate) handle: Option<RedirectHandle>,
     /// `localRedirectContext`: allocated by the driver, and the engine's from here on.
-    pub(crate) context: Option<Box<[u8]>>,
+    pub(crate) context: Option<Arc<[u8]>>,
 }
 
 impl Version {
@@ -84,14 +99,16 @@ pub(crate) fn classify(
     let mut decided = None;
     for asked in engine.asked_at(layer) {
         let sublayer = asked.filter.sublayer;
-        if decided == Some(sublayer) || !asked.filter.conditions.iter().all(|c| c.holds(endpoint, &original)) {
+        if decided == Some(sublayer) || !asked.filter.conditions.iter().all(|c| c.holds(endpoint, &original))
+        {
             continue;
         }
         let handle = asked.callout.policy.handles.of(family);
-        let state = handle
-            .map_or(RedirectState::NotRedirected, |handle| redirect_state(endpoint.records, handle));
+        let state =
+            handle.map_or(RedirectState::NotRedirected, |handle| redirect_state(endpoint.records, handle));
         let seen = inspections.as_ref().map(|_| Inspection {
             callout: asked.filter.callout,
+            name: Arc::clone(&asked.callout.name),
             filter: asked.id,
             handle,
             state,
@@ -147,7 +164,8 @@ fn ask(
             Action::Block
         }
         Decision::Redirect(_)
-            if policy.heeds_earlier_redirect && request.versions.iter().any(|version| version.handle.is_some()) =>
+            if policy.heeds_earlier_redirect
+                && request.versions.iter().any(|version| version.handle.is_some()) =>
         {
             Action::PermitEarlierRedirect
         }
@@ -163,16 +181,12 @@ fn redirect_to(
     request: &mut ConnectRequest,
 ) -> Action {
     let Some(target) = redirect.target.for_destination(&request.original) else { return Action::NoTarget };
-    let context = match &redirect.context {
-        Context::None => None,
-        context => context.bytes(&endpoint.local, &request.original),
-    };
     request.versions.push(Version {
         modifier,
         remote: target,
         target_pid: redirect.target_pid,
         handle: handle.filter(|_| redirect.with_handle),
-        context,
+        context: redirect.context.bytes(&endpoint.local, &request.original),
     });
     request.blocked = false;
     Action::Redirect(target)

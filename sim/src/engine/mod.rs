@@ -4,6 +4,7 @@
 
 mod classify;
 mod policy;
+mod setup;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,9 +16,10 @@ use std::sync::Arc;
 use crate::address::Family;
 use crate::ids::{CalloutId, FilterId, Pid, RedirectHandle, SublayerId};
 
-pub(crate) use classify::{ConnectRequest, Endpoint, Version, classify};
 pub use classify::Action;
+pub(crate) use classify::{ConnectRequest, Endpoint, Version, classify};
 pub use policy::{Context, Decision, Handles, Policy, Processes, Redirect, Rule, States, Target};
+pub use setup::Vendor;
 
 /// A layer of the filter engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +32,9 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// The layers that the model has.
+    pub const ALL: [Self; 2] = [Self::AleConnectRedirectV4, Self::AleConnectRedirectV6];
+
     /// The connect-redirect layer for a destination written in `family`.
     #[must_use]
     pub fn connect_redirect(family: Family) -> Self {
@@ -165,36 +170,30 @@ pub(crate) struct Engine {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
     pub(crate) id: FilterId,
+    sublayer_weight: u16,
     pub(crate) filter: Arc<Filter>,
     pub(crate) callout: Arc<Callout>,
 }
 
 impl Engine {
-    pub(crate) fn next_id(&mut self) -> u32 {
-        self.next += 1;
-        self.next
-    }
-
     pub(crate) fn asked_at(&self, layer: Layer) -> &[Asked] {
         &self.order[layer.index()]
     }
 
     /// Sorts anew after a change: sublayers by weight, in them filters by weight; ties by age.
     pub(crate) fn sort(&mut self) {
-        for layer in [Layer::AleConnectRedirectV4, Layer::AleConnectRedirectV6] {
-            let mut asked: Vec<Asked> = self
-                .filters
-                .iter()
-                .filter(|(_, filter)| filter.layer == layer)
+        for layer in Layer::ALL {
+            let at_layer = self.filters.iter().filter(|(_, filter)| filter.layer == layer);
+            let mut asked: Vec<Asked> = at_layer
                 .filter_map(|(id, filter)| {
-                    let callout = self.callouts.get(&filter.callout)?;
-                    Some(Asked { id: *id, filter: Arc::clone(filter), callout: Arc::clone(callout) })
+                    let callout = Arc::clone(self.callouts.get(&filter.callout)?);
+                    let sublayer_weight = *self.sublayers.get(&filter.sublayer)?;
+                    Some(Asked { id: *id, sublayer_weight, filter: Arc::clone(filter), callout })
                 })
                 .collect();
             asked.sort_by_key(|asked| {
-                let sublayer = asked.filter.sublayer;
-                let weight = self.sublayers.get(&sublayer).copied().unwrap_or(0);
-                (Reverse(weight), sublayer, Reverse(asked.filter.weight), asked.id)
+                let filter = &asked.filter;
+                (Reverse(asked.sublayer_weight), filter.sublayer, Reverse(filter.weight), asked.id)
             });
             self.order[layer.index()] = asked;
         }

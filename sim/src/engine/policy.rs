@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Condition;
 use crate::address::{self, Family, SOCKADDR_STORAGE_SIZE};
 use crate::ids::{Pid, RedirectHandle};
+use crate::profile::Profile;
 use crate::records::RedirectState;
 
 /// A callout's policy: the first rule that fits decides; where none does, it permits.
@@ -213,20 +214,22 @@ pub enum Context {
 
 impl Context {
     /// The bytes that the driver allocates for a connect from `local` to `remote`.
-    pub(crate) fn bytes(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Box<[u8]>> {
+    pub(crate) fn bytes(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Arc<[u8]>> {
         let destination = address::to_sockaddr_storage(remote);
         match self {
             Self::None => None,
             Self::Destination => Some(destination.into()),
             Self::DestinationAndSource => {
-                Some([destination, address::to_sockaddr_storage(local)].concat().into_boxed_slice())
+                Some([destination, address::to_sockaddr_storage(local)].concat().into())
             }
             Self::Padded(length) => {
+                // One byte more than any machine takes is as good as any larger length, and costs less.
+                let length = (*length).min(Profile::LARGEST_CONTEXT_LIMIT + 1) as usize;
                 let mut bytes = destination.to_vec();
-                bytes.resize((*length as usize).max(SOCKADDR_STORAGE_SIZE), 0);
-                Some(bytes.into_boxed_slice())
+                bytes.resize(length.max(SOCKADDR_STORAGE_SIZE), 0);
+                Some(bytes.into())
             }
-            Self::Opaque(bytes) => Some(bytes[..].into()),
+            Self::Opaque(bytes) => Some(Arc::clone(bytes)),
         }
     }
 }

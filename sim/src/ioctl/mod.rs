@@ -12,12 +12,16 @@ mod query_records;
 mod set_records;
 mod typed;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::control_code::ControlCode;
 use crate::error::WinsockError;
-use crate::ids::{Caller, SocketHandle, SocketId};
-use crate::memory::Pointer;
-use crate::profile::{BytesReturned, Failure};
-use crate::socket::Socket;
+use crate::ids::{Caller, ContextId, FlowId, Pid, SocketHandle};
+use crate::memory::{Memory, Pointer};
+use crate::profile::{BytesReturned, Failure, Profile};
+use crate::records::Records;
+use crate::socket::{Connection, Flow, Side, Socket, State};
 use crate::world::World;
 
 pub use precedence::{Cause, PRECEDENCE};
@@ -76,20 +80,20 @@ impl Operation {
 
 /// A call, looked at from all sides before anything is done.
 struct Call<'w> {
-    world: &'w World,
-    caller: Caller,
+    profile: &'w Profile,
+    memory: &'w Memory,
+    flows: &'w BTreeMap<FlowId, Arc<Flow>>,
+    pid: Pid,
     buffers: &'w IoctlBuffers,
     operation: Option<Operation>,
     socket: Option<&'w Socket>,
+    /// The connection that the socket accepted, if it is an accepted one.
+    accepted: Option<&'w Flow>,
+    elevated: bool,
     /// What a query would store, where there is something.
     output: Option<&'w [u8]>,
-}
-
-/// What a call that nothing stands in the way of is to do.
-enum Effect {
-    Store { bytes: usize },
-    Set,
-    Nothing,
+    /// What SET was given, where that is records.
+    records: Option<Records>,
 }
 
 impl World {
@@ -105,90 +109,72 @@ impl World {
         code: ControlCode,
         buffers: &IoctlBuffers,
     ) -> Result<(), WinsockError> {
+        let pid = caller.pid;
+        let id = self.descriptors.get(&(pid, socket)).copied();
+        // What is lent from the rest of the world is written to memory, so they are taken apart here.
+        let Self { profile, processes, memory, sockets, flows, contexts, .. } = self;
         let operation = Operation::of(code);
-        let id = self.lookup(caller, socket).ok();
-        let effect = self.judge(caller, id, operation, buffers);
-        match effect {
-            Ok(Effect::Nothing) => {
-                self.return_bytes(caller, buffers.bytes_returned, 0);
-                Ok(())
-            }
-            Ok(Effect::Store { bytes }) => {
-                // Lent from the world that is written to, so it is copied on the way.
-                self.store_output(caller, id, operation, buffers.output);
-                self.return_bytes(caller, buffers.bytes_returned, bytes);
-                Ok(())
-            }
-            Ok(Effect::Set) => {
-                self.set_records(caller, id, buffers);
-                self.return_bytes(caller, buffers.bytes_returned, 0);
-                Ok(())
-            }
-            Err((failure, needed)) => {
-                match failure.bytes {
-                    BytesReturned::Unchanged => {}
-                    BytesReturned::Zero => self.return_bytes(caller, buffers.bytes_returned, 0),
-                    BytesReturned::Needed => self.return_bytes(caller, buffers.bytes_returned, needed),
-                }
-                Err(failure.error)
-            }
-        }
-    }
-
-    /// What the call is to do, or how it fails and how many bytes its output would take.
-    fn judge(
-        &self,
-        caller: Caller,
-        id: Option<SocketId>,
-        operation: Option<Operation>,
-        buffers: &IoctlBuffers,
-    ) -> Result<Effect, (Failure, usize)> {
-        let socket = id.and_then(|id| self.sockets.get(&id)).map(|socket| &**socket);
-        let call = Call { world: self, caller, buffers, operation, socket, output: self.output(socket, operation) };
-        let needed = call.output.map_or(0, <[u8]>::len);
-        if let Some(failure) = call.first_failure() {
-            return Err((failure, needed));
-        }
-        Ok(match operation {
-            Some(Operation::QueryRecords | Operation::QueryContext) if needed > 0 => Effect::Store { bytes: needed },
-            Some(Operation::SetRecords) => Effect::Set,
-            _ => Effect::Nothing,
-        })
-    }
-
-    /// What a query would store.
-    #[inline]
-    fn output<'w>(&'w self, socket: Option<&'w Socket>, operation: Option<Operation>) -> Option<&'w [u8]> {
-        match operation? {
-            Operation::QueryRecords => query_records::output(self, socket?),
-            Operation::QueryContext => query_context::output(self, socket?),
-            Operation::SetRecords => None,
-        }
-    }
-
-    fn store_output(
-        &mut self,
-        caller: Caller,
-        id: Option<SocketId>,
-        operation: Option<Operation>,
-        output: Pointer,
-    ) {
-        let Some(socket) = id.and_then(|id| self.sockets.get(&id)).cloned() else { return };
-        let World { flows, contexts, memory, .. } = self;
-        let bytes = match operation {
-            Some(Operation::QueryRecords) => query_records::stored(flows, &socket),
-            Some(Operation::QueryContext) => query_context::stored(flows, contexts, &socket),
-            Some(Operation::SetRecords) | None => None,
+        let socket = id.and_then(|id| sockets.get(&id)).map(|socket| &**socket);
+        let accepted = socket.and_then(|socket| accepted(socket, flows));
+        let output = output(operation, accepted, contexts);
+        let call = Call {
+            profile,
+            memory,
+            flows,
+            pid,
+            buffers,
+            operation,
+            socket,
+            accepted,
+            elevated: processes.get(&pid).is_some_and(|process| process.elevated),
+            output,
+            records: match operation {
+                Some(Operation::SetRecords) => set_records::input(memory, pid, buffers, profile),
+                _ => None,
+            },
         };
-        if let Some(bytes) = bytes {
-            memory.write(caller.pid, output, bytes);
+        let needed = output.map_or(0, <[u8]>::len);
+        let (result, bytes) = match call.first_failure() {
+            None => (Ok(()), Some(needed)),
+            Some(Failure { error, bytes: BytesReturned::Needed }) => (Err(error), Some(needed)),
+            Some(Failure { error, bytes: BytesReturned::Zero }) => (Err(error), Some(0)),
+            Some(Failure { error, bytes: BytesReturned::Unchanged }) => (Err(error), None),
+        };
+        let records = call.records;
+        if let (Ok(()), Some(output)) = (result, output) {
+            memory.write(pid, buffers.output, output);
         }
+        if let Some(bytes) = bytes {
+            let word = u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
+            memory.write(pid, buffers.bytes_returned, &word);
+        }
+        if let (Ok(()), Some(Operation::SetRecords), Some(id)) = (result, operation, id) {
+            self.set_records(id, records, buffers.input_length == 0);
+        }
+        result
     }
+}
 
-    /// Writes the bytes-returned word, where the caller gave one.
-    #[inline]
-    fn return_bytes(&mut self, caller: Caller, word: Pointer, bytes: usize) {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.memory.write(caller.pid, word, &bytes.to_le_bytes());
+/// The connection that a socket accepted.
+#[inline]
+fn accepted<'w>(socket: &Socket, flows: &'w BTreeMap<FlowId, Arc<Flow>>) -> Option<&'w Flow> {
+    match &socket.state {
+        State::Connected(Connection { flow, side: Side::Server, .. }) => flows.get(flow).map(|flow| &**flow),
+        _ => None,
+    }
+}
+
+/// What a query would store.
+#[inline]
+fn output<'w>(
+    operation: Option<Operation>,
+    accepted: Option<&'w Flow>,
+    contexts: &'w BTreeMap<ContextId, Arc<[u8]>>,
+) -> Option<&'w [u8]> {
+    let records = accepted?.records.as_deref()?;
+    match operation? {
+        Operation::QueryRecords => Some(query_records::output(records)),
+        Operation::QueryContext => query_context::output(records, contexts),
+        Operation::SetRecords => None,
     }
 }

@@ -1,8 +1,9 @@
 //! Which cause decides where several hold at once.
 
-use super::{Call, Operation};
+use super::{Call, Operation, set_records};
 use crate::error::WinsockError;
-use crate::profile::{Answer, Availability, Effect, Elevation, Failure, Probe, Usage};
+use crate::memory::Pointer;
+use crate::profile::{Answer, Availability, Effect, Elevation, EmptyInput, Failure, Malformed, Probe, Usage};
 use crate::socket::{Connection, Side, State};
 
 /// Why a call fails.
@@ -24,8 +25,8 @@ pub enum Cause {
     SetOutput,
     /// SET without input: profile field `set-empty-input`.
     SetEmpty,
-    /// A query's output length is 1 to 3: profile field `below-ulong`. A reading in which 0 is below a ULONG as
-    /// well has that in `size-query`.
+    /// A query's output length is 0 to 3, and the profile takes that for a parameter that is not acceptable:
+    /// WSAEINVAL in the field `below-ulong`, or for 0 in `size-query`.
     BelowUlong,
     /// The caller lacks administrative rights: profile fields `set-needs-elevation`, `query-needs-elevation`.
     NotElevated,
@@ -37,9 +38,9 @@ pub enum Cause {
     NotRedirected,
     /// The context query where the redirect carried none: profile field `context-absent`.
     NoContext,
-    /// The output length is 0: profile field `size-query`.
+    /// The output length is 0, which asks for the size: profile field `size-query`.
     SizeQuery,
-    /// The output length is at least 4, and less than needed: profile field `too-small`.
+    /// The output length is less than needed: profile field `too-small`, below 4 `below-ulong`.
     TooSmall,
     /// SET on a socket that it was not made for: profile fields `set-after-bind`, `set-after-connect`,
     /// `set-on-accepted`, `set-on-listening`.
@@ -88,44 +89,48 @@ impl Call<'_> {
 
     /// How the call fails by this cause, if it holds.
     #[inline]
-    fn failure(&self, cause: Cause) -> Option<Failure> {
-        let profile = &self.world.profile;
+    pub(super) fn failure(&self, cause: Cause) -> Option<Failure> {
+        let profile = self.profile;
         let plain = |error| Failure::new(error, profile.bytes_on_error);
+        let invalid = plain(WinsockError::WSAEINVAL);
+        let fault = plain(WinsockError::WSAEFAULT);
         let when = |holds: bool, failure: Failure| holds.then_some(failure);
         let query = self.operation.is_some_and(Operation::is_query);
         let set = self.operation == Some(Operation::SetRecords);
         let length = self.buffers.output_length;
-        let needed = self.output.map_or(0, <[u8]>::len) as u64;
+        let needed = self.needed();
         match cause {
             Cause::NotASocket => when(self.socket.is_none(), plain(WinsockError::WSAENOTSOCK)),
-            Cause::BytesReturnedPointer => {
-                let valid = self.world.memory.is_valid(self.caller.pid, self.buffers.bytes_returned, 4);
-                when(!valid, plain(WinsockError::WSAEFAULT))
-            }
+            Cause::BytesReturnedPointer => when(!self.is_valid(self.buffers.bytes_returned, 4), fault),
             Cause::UnknownCode => when(self.operation.is_none(), plain(profile.unknown_code)),
             Cause::InputPointer => {
-                when(set && self.input_is_invalid(), plain(WinsockError::WSAEFAULT))
+                let given = self.buffers.input_length;
+                when(set && given > 0 && !self.is_valid(self.buffers.input, given.into()), fault)
             }
             Cause::OutputPointer => {
-                when(query && self.output_is_invalid(needed), plain(WinsockError::WSAEFAULT))
+                let probed = self.probed_output();
+                when(query && probed > 0 && !self.is_valid(self.buffers.output, probed), fault)
             }
             Cause::QueryInput => {
                 let given = !self.buffers.input.is_null() || self.buffers.input_length > 0;
-                let minded = profile.query_input_buffer == Usage::Invalid;
-                when(query && given && minded, plain(WinsockError::WSAEINVAL))
+                when(query && given && profile.query_input_buffer == Usage::Invalid, invalid)
             }
             Cause::SetOutput => {
                 let given = !self.buffers.output.is_null() || length > 0;
-                let minded = profile.set_output_length == Usage::Invalid;
-                when(set && given && minded, plain(WinsockError::WSAEINVAL))
+                when(set && given && profile.set_output_length == Usage::Invalid, invalid)
             }
-            Cause::SetEmpty => {
-                when(set && self.buffers.input_length == 0, plain(profile.set_empty_input))
+            Cause::SetEmpty => match profile.set_empty_input {
+                EmptyInput::Invalid => when(set && self.buffers.input_length == 0, invalid),
+                EmptyInput::Fault => when(set && self.buffers.input_length == 0, fault),
+                EmptyInput::ClearsRecords => None,
+            },
+            Cause::BelowUlong => {
+                let failure = self.too_small();
+                when(query && length < ULONG && failure.error == WinsockError::WSAEINVAL, failure)
             }
-            Cause::BelowUlong => when(query && (1..ULONG).contains(&length), profile.below_ulong),
             Cause::NotElevated => {
                 let asked = if query { profile.query_needs_elevation } else { profile.set_needs_elevation };
-                when(asked == Elevation::Needed && !self.is_elevated(), plain(WinsockError::WSAEACCES))
+                when(asked == Elevation::Needed && !self.elevated, plain(WinsockError::WSAEACCES))
             }
             Cause::NotConnected => when(query && !self.is_connected(), plain(WinsockError::WSAENOTCONN)),
             Cause::NotRedirected => {
@@ -133,74 +138,75 @@ impl Call<'_> {
                     Some(Operation::QueryRecords) => profile.records_not_redirected,
                     _ => profile.context_not_redirected,
                 };
-                when(query && self.socket.is_some_and(|socket| self.world.arrived(socket).is_none()), failure)
+                when(query && self.accepted.is_none_or(|flow| flow.records.is_none()), failure)
             }
             Cause::NoContext => match profile.context_absent {
                 Answer::Fails(failure) => when(query && needed == 0, failure),
                 Answer::Nothing => None,
             },
             Cause::SizeQuery => when(query && length == 0 && needed > 0, profile.size_query),
-            Cause::TooSmall => when(query && u64::from(length) < needed, profile.too_small),
-            Cause::SetState => {
-                let effect = self.socket.map(|socket| self.world.effect_of_set(socket));
-                let error = match effect.filter(|_| set)? {
-                    Effect::Effective | Effect::NoEffect => return None,
-                    Effect::IsConnected => WinsockError::WSAEISCONN,
-                    Effect::Invalid => WinsockError::WSAEINVAL,
-                };
-                Some(plain(error))
-            }
+            Cause::TooSmall => when(query && u64::from(length) < needed, self.too_small()),
+            Cause::SetState => match self.socket.map(|socket| set_records::effect(socket, profile)) {
+                Some(Effect::IsConnected) => when(set, plain(WinsockError::WSAEISCONN)),
+                Some(Effect::Invalid) => when(set, invalid),
+                Some(Effect::Effective | Effect::NoEffect) | None => None,
+            },
             Cause::SetMalformed => {
-                when(set && self.world.records_in(self.caller, self.buffers).is_none(), plain(profile.set_malformed))
+                let malformed = set && self.buffers.input_length > 0 && self.records.is_none();
+                match profile.set_malformed {
+                    Malformed::Invalid => when(malformed, invalid),
+                    Malformed::Fault => when(malformed, fault),
+                    Malformed::NoEffect => None,
+                }
             }
             Cause::SetStale => {
-                let minded = set && profile.set_stale_records == Usage::Invalid;
-                let stale = || {
-                    let records = self.world.records_in(self.caller, self.buffers);
-                    records.is_some_and(|records| self.world.is_stale(&records))
-                };
-                when(minded && stale(), plain(WinsockError::WSAEINVAL))
+                let stale =
+                    self.records.as_ref().is_some_and(|records| set_records::is_stale(records, self.flows));
+                when(set && stale && profile.set_stale_records == Usage::Invalid, invalid)
             }
         }
     }
 
-    fn input_is_invalid(&self) -> bool {
-        let length = u64::from(self.buffers.input_length);
-        length > 0 && !self.world.memory.is_valid(self.caller.pid, self.buffers.input, length)
+    fn is_valid(&self, pointer: Pointer, length: u64) -> bool {
+        self.memory.is_valid(self.pid, pointer, length)
     }
 
-    /// A length of 0 needs no buffer; else the profile says how much of it must be there.
-    #[inline]
-    fn output_is_invalid(&self, needed: u64) -> bool {
-        let length = u64::from(self.buffers.output_length);
-        let probed = match self.world.profile.out_buffer_probe {
+    fn needed(&self) -> u64 {
+        self.output.map_or(0, <[u8]>::len) as u64
+    }
+
+    /// How much of the output buffer must be there: the profile says. A length of 0 needs no buffer.
+    fn probed_output(&self) -> u64 {
+        let (length, needed) = (u64::from(self.buffers.output_length), self.needed());
+        match self.profile.out_buffer_probe {
             Probe::WholeLength => length,
             Probe::WrittenBytes if needed <= length => needed,
             Probe::WrittenBytes => 0,
-        };
-        probed > 0 && !self.world.memory.is_valid(self.caller.pid, self.buffers.output, probed)
+        }
     }
 
-    fn is_elevated(&self) -> bool {
-        self.world.processes.get(&self.caller.pid).is_some_and(|process| process.elevated)
+    /// What the profile says of an output length as short as this one.
+    fn too_small(&self) -> Failure {
+        match self.buffers.output_length {
+            0 => self.profile.size_query,
+            1..ULONG => self.profile.below_ulong,
+            ULONG.. => self.profile.too_small,
+        }
     }
 
     #[inline]
     fn is_connected(&self) -> bool {
-        let profile = &self.world.profile;
+        let profile = self.profile;
         match self.socket.map(|socket| &socket.state) {
-            Some(State::Connected(connection)) => {
-                let updated = connection.updated
-                    || connection.side == Side::Client
+            Some(State::Connected(Connection { flow, side, updated, .. })) => {
+                let answers = *updated
+                    || *side == Side::Client
                     || profile.query_before_update_context == Availability::Answered;
-                updated && !self.is_reset(connection)
+                let flow = self.accepted.or_else(|| self.flows.get(flow).map(|flow| &**flow));
+                answers && flow.is_some_and(|flow| !flow.end(*side).reset)
             }
             Some(State::Connecting { .. }) => profile.query_while_connecting == Availability::Answered,
             _ => false,
         }
-    }
-
-    fn is_reset(&self, connection: &Connection) -> bool {
-        self.world.is_reset(connection)
     }
 }

@@ -9,21 +9,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{ContextId, FlowId};
-use crate::socket::{Connection, Flow, Side, Socket, State};
-use crate::world::World;
+use crate::ids::ContextId;
+use crate::records::Records;
 
-/// The context; `None` where there is none, or where the connection was not redirected to this socket.
-pub(super) fn output<'w>(world: &'w World, socket: &Socket) -> Option<&'w [u8]> {
-    stored(&world.flows, &world.contexts, socket)
-}
-
-pub(super) fn stored<'w>(
-    flows: &BTreeMap<FlowId, Arc<Flow>>,
+/// What the query stores for a connection that arrived with these records; `None` where the last redirect carried
+/// no context, or it is freed.
+pub(super) fn output<'w>(
+    records: &Records,
     contexts: &'w BTreeMap<ContextId, Arc<[u8]>>,
-    socket: &Socket,
 ) -> Option<&'w [u8]> {
-    let State::Connected(Connection { flow, side: Side::Server, .. }) = &socket.state else { return None };
-    let last = flows.get(flow)?.records.as_ref()?.entries().last()?;
+    let last = records.entries().last()?;
     contexts.get(&last.context?).map(|bytes| &**bytes)
 }

@@ -6,19 +6,9 @@
 //!
 //! Source: win32 page of the code; docs/behaviour.md, "Chains".
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crate::records::Records;
 
-use crate::ids::FlowId;
-use crate::socket::{Connection, Flow, Side, Socket, State};
-use crate::world::World;
-
-/// The blob; `None` where the connection was not redirected to this socket.
-pub(super) fn output<'w>(world: &'w World, socket: &Socket) -> Option<&'w [u8]> {
-    stored(&world.flows, socket)
-}
-
-pub(super) fn stored<'w>(flows: &'w BTreeMap<FlowId, Arc<Flow>>, socket: &Socket) -> Option<&'w [u8]> {
-    let State::Connected(Connection { flow, side: Side::Server, .. }) = &socket.state else { return None };
-    Some(flows.get(flow)?.records.as_ref()?.blob())
+/// What the query stores for a connection that arrived with these records.
+pub(super) fn output(records: &Records) -> &[u8] {
+    records.blob()
 }

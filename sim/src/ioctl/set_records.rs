@@ -3,55 +3,68 @@
 //!
 //! Source: win32 page of the code; docs/behaviour.md, "Parameters" and U-05.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::IoctlBuffers;
-use crate::ids::{Caller, SocketId};
-use crate::profile::{Effect, SetTwice};
+use crate::ids::{FlowId, Pid, SocketId};
+use crate::memory::Memory;
+use crate::profile::{Effect, Profile, SetTwice};
 use crate::records::Records;
-use crate::socket::{Connection, Side, Socket, State};
+use crate::socket::{Connection, Flow, Side, Socket, State};
 use crate::world::World;
 
+/// The records in the input buffer; `None` where it holds none.
+pub(super) fn input(memory: &Memory, pid: Pid, buffers: &IoctlBuffers, profile: &Profile) -> Option<Records> {
+    // A length that the blob itself denies is not worth reading: it can be 4 GiB.
+    let start = memory.read(pid, buffers.input, Records::LENGTH_KNOWN_AFTER.into())?;
+    if Records::blob_length(&start, profile) != Some(buffers.input_length.into()) {
+        return None;
+    }
+    Records::from_blob(&memory.read(pid, buffers.input, buffers.input_length.into())?, profile)
+}
+
+/// What SET comes to on a socket in this state.
+pub(super) fn effect(socket: &Socket, profile: &Profile) -> Effect {
+    match &socket.state {
+        State::Unconnected | State::Failed(_) if socket.local.is_none() => Effect::Effective,
+        State::Unconnected | State::Failed(_) => profile.set_after_bind,
+        State::Listening(_) => profile.set_on_listening,
+        State::Connecting { .. } | State::Connected(Connection { side: Side::Client, .. }) => {
+            profile.set_after_connect
+        }
+        State::Accepting(_) | State::Connected(Connection { side: Side::Server, .. }) => {
+            profile.set_on_accepted
+        }
+    }
+}
+
+/// Whether these records belong to a connection that has ended.
+pub(super) fn is_stale(records: &Records, flows: &BTreeMap<FlowId, Arc<Flow>>) -> bool {
+    records.entries().last().is_some_and(|entry| !flows.contains_key(&entry.flow))
+}
+
 impl World {
-    /// What SET comes to on a socket in this state.
-    pub(super) fn effect_of_set(&self, socket: &Socket) -> Effect {
-        match &socket.state {
-            State::Unconnected | State::Failed(_) if socket.local.is_none() => Effect::Effective,
-            State::Unconnected | State::Failed(_) => self.profile.set_after_bind,
-            State::Listening(_) => self.profile.set_on_listening,
-            State::Connecting { .. } | State::Connected(Connection { side: Side::Client, .. }) => {
-                self.profile.set_after_connect
-            }
-            State::Connected(Connection { side: Side::Server, .. }) => self.profile.set_on_accepted,
-        }
-    }
-
-    /// The records in the input buffer; `None` where it holds none.
-    pub(super) fn records_in(&self, caller: Caller, buffers: &IoctlBuffers) -> Option<Records> {
-        let length = u64::from(buffers.input_length);
-        match self.memory.view(caller.pid, buffers.input, length) {
-            Some(blob) => Records::from_blob(blob, &self.profile),
-            None => Records::from_blob(&self.memory.read(caller.pid, buffers.input, length)?, &self.profile),
-        }
-    }
-
-    /// Whether these records belong to a connection that has ended.
-    pub(super) fn is_stale(&self, records: &Records) -> bool {
-        records.entries().last().is_some_and(|entry| !self.flows.contains_key(&entry.flow))
-    }
-
-    pub(super) fn set_records(&mut self, caller: Caller, id: Option<SocketId>, buffers: &IoctlBuffers) {
-        let Some(socket) = id.and_then(|id| self.sockets.get(&id)) else { return };
-        if self.effect_of_set(socket) != Effect::Effective {
+    /// A SET that nothing stands in the way of. `None` is input without records: it takes away those that were set
+    /// where it is `empty`, and does nothing where it is malformed.
+    pub(super) fn set_records(&mut self, id: SocketId, records: Option<Records>, empty: bool) {
+        let profile = Arc::clone(&self.profile);
+        let Some(socket) = self.socket_mut(id) else { return };
+        if effect(socket, &profile) != Effect::Effective {
             return;
         }
-        let Some(records) = self.records_in(caller, buffers) else { return };
-        let records = match (self.profile.set_twice, socket.records.as_deref()) {
-            (SetTwice::Append, Some(earlier)) => Records::extended(Some(earlier), records.entries(), &self.profile),
-            _ => records,
-        };
-        if let Some(socket) = id.and_then(|id| self.socket_mut(id)) {
-            socket.records = Some(Arc::new(records));
+        match records {
+            Some(added) => {
+                let records = match (profile.set_twice, socket.records.as_deref()) {
+                    (SetTwice::Append, Some(earlier)) => {
+                        Records::extended(Some(earlier), added.entries(), &profile)
+                    }
+                    _ => added,
+                };
+                socket.records = Some(Arc::new(records));
+            }
+            None if empty => socket.records = None,
+            None => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The three control codes as a Rust program would rather call them. Each goes through [`World::wsa_ioctl`] with
 //! buffers that fit.
 
-use super::{IoctlBuffers, Operation};
+use super::{IoctlBuffers, Operation, accepted, output};
 use crate::control_code::ControlCode;
 use crate::error::WinsockError;
 use crate::ids::{Caller, SocketHandle};
@@ -59,16 +59,16 @@ impl World {
         socket: SocketHandle,
         code: ControlCode,
     ) -> Result<Vec<u8>, WinsockError> {
-        let view = self.view(caller, socket).ok();
-        let needed = self.output(view, Operation::of(code)).map_or(0, <[u8]>::len);
+        let accepted = self.view(caller, socket).ok().and_then(|socket| accepted(socket, &self.flows));
+        let needed = output(Operation::of(code), accepted, &self.contexts).map_or(0, <[u8]>::len);
         // With nothing to store any length will do that is not an error of its own.
         let length = u32::try_from(needed.max(4)).unwrap_or(u32::MAX);
         let word = self.allocate(caller, 4, 0);
-        let output = self.allocate(caller, length.into(), 0);
-        let result = self
-            .wsa_ioctl(caller, socket, code, &IoctlBuffers::query(output, length, word))
-            .map(|()| self.memory.read(caller.pid, output, needed as u64).unwrap_or_default());
-        self.free(caller, output);
+        let buffer = self.allocate(caller, length.into(), 0);
+        let result = self.wsa_ioctl(caller, socket, code, &IoctlBuffers::query(buffer, length, word));
+        let result = result
+            .map(|()| self.memory.read(caller.pid, buffer, needed as u64).unwrap_or_default().into_owned());
+        self.free(caller, buffer);
         self.free(caller, word);
         result
     }

@@ -2,9 +2,9 @@
 
 use super::Field;
 use super::values::{
-    Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, Failure, HandleRequired, Probe,
-    RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort, TargetPid, Unaccepted, Usage,
-    Value,
+    Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, EmptyInput, Failure,
+    HandleRequired, Malformed, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice,
+    ShownPeer, SourcePort, TargetPid, Unaccepted, Usage, Value,
 };
 use crate::error::WinsockError;
 
@@ -48,6 +48,14 @@ macro_rules! profile {
             }
         }
 
+        impl Profile {
+            /// The same, each number moved into its bounds.
+            pub(crate) fn within_bounds(mut self) -> Self {
+                $($(self.$name = self.$name.clamp($low, $high);)?)*
+                self
+            }
+        }
+
         /// Every doubtful behaviour, in the order of [`Profile`]'s fields.
         pub static FIELDS: &[Field] = &[$(Field {
             name: $word,
@@ -74,6 +82,11 @@ impl Value for u32 {
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
     }
+}
+
+impl Profile {
+    /// No machine can be told to take a larger context.
+    pub(crate) const LARGEST_CONTEXT_LIMIT: u32 = 1_048_576;
 }
 
 const fn fails(error: WinsockError, bytes: BytesReturned) -> Failure {
@@ -131,6 +144,7 @@ profile! {
     values {
         "WSAEINVAL, zero" => "STATUS_NOT_FOUND by the NTSTATUS tables",
         "WSAEINVAL, unchanged" => "the same, with the word left alone",
+        "FWP_E_NOT_FOUND, zero" => "Windows-driver-samples, WFPSampler: the error that it goes on after",
     }
 
     context_absent: Answer, "context-absent",
@@ -139,6 +153,7 @@ profile! {
     built-in [Answer::Fails(EINVAL_ZERO), Answer::Fails(EINVAL_ZERO), Answer::Fails(EINVAL_ZERO)];
     values {
         "WSAEINVAL, zero" => "a success cannot report 0 bytes (lpcbBytesReturned), so there is nothing to be found",
+        "FWP_E_NOT_FOUND, zero" => "the same, by the code that WFPSampler expects",
         "success, zero" => "an empty context is a context",
     }
 
@@ -217,20 +232,22 @@ profile! {
         "WSAENOTCONN" => "AcceptEx: until then only some functions work on the socket",
     }
 
-    set_empty_input: WinsockError, "set-empty-input", "The error of a SET without input.";
+    set_empty_input: EmptyInput, "set-empty-input", "What comes of a SET without input.";
     source "not documented (U-05)";
-    built-in [WinsockError::WSAEINVAL, WinsockError::WSAEINVAL, WinsockError::WSAEINVAL];
+    built-in [EmptyInput::Invalid, EmptyInput::Invalid, EmptyInput::Invalid];
     values {
         "WSAEINVAL" => "an input parameter is not acceptable",
         "WSAEFAULT" => "WSAIoctl: cbInBuffer is too small",
+        "clears-records" => "no records are set",
     }
 
-    set_malformed: WinsockError, "set-malformed", "The error of a SET whose input is no record: cut, changed, or foreign.";
+    set_malformed: Malformed, "set-malformed", "What comes of a SET whose input is no record: cut, changed, or foreign.";
     source "not documented (U-05)";
-    built-in [WinsockError::WSAEINVAL, WinsockError::WSAEINVAL, WinsockError::WSAEINVAL];
+    built-in [Malformed::Invalid, Malformed::Invalid, Malformed::Invalid];
     values {
         "WSAEINVAL" => "an input parameter is not acceptable",
         "WSAEFAULT" => "WSAIoctl: cbInBuffer is too small",
+        "no-effect" => "the blob is looked at no sooner than in the classify",
     }
 
     set_stale_records: Usage, "set-stale-records", "Whether SET takes records whose connection has ended.";
@@ -247,6 +264,7 @@ profile! {
     values {
         "effective" => "the pages ask only for the new socket, and the guide says nothing of bind",
         "no-effect" => "Windows-driver-samples, WFPSampler: must be called before binding; Envoy sets before bind",
+        "WSAEINVAL" => "the same, told to the caller",
     }
 
     set_after_connect: Effect, "set-after-connect", "What SET does on a socket that connected.";
@@ -341,6 +359,7 @@ profile! {
     values {
         "both-ends-closed" => "the proxied flow is gone when both its ends are",
         "client-end-closed" => "the proxied flow is the client's",
+        "handle-destroyed" => "the context is the driver's, and goes with it",
     }
 
     peer_name_after_redirect: ShownPeer, "peer-name-after-redirect",
@@ -368,6 +387,7 @@ profile! {
     values {
         "WSAEADDRNOTAVAIL" => "seen by Mullvad for loopback from a bound address",
         "WSAENETUNREACH" => "ebpf-for-windows calls it not routable",
+        "WSAEHOSTUNREACH" => "the other code that connect documents for what cannot be reached",
     }
 
     mapped_on_v6only: WinsockError, "mapped-on-v6only",
@@ -377,6 +397,8 @@ profile! {
     values {
         "WSAEADDRNOTAVAIL" => "the address is not valid in the socket's context",
         "WSAENETUNREACH" => "no IPv6 route leads there",
+        "WSAEAFNOSUPPORT" => "an address of a family that the socket does not serve",
+        "WSAEINVAL" => "an argument that the socket cannot take",
     }
 
     record_header_bytes: u32 [16..=4096], "record-header-bytes", "Bytes of a record blob before its entries.";
@@ -395,7 +417,7 @@ profile! {
         "65536" => "the model's bound",
     }
 
-    context_limit: u32 [0..=1048576], "context-limit", "The largest redirect context, in bytes.";
+    context_limit: u32 [0..=1_048_576], "context-limit", "The largest redirect context, in bytes.";
     source "not documented; docs/behaviour.md, Connect request";
     built-in [65536, 65536, 65536];
     values {

@@ -18,8 +18,9 @@ use std::fmt;
 
 pub use fields::{FIELDS, Profile};
 pub use values::{
-    Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, Failure, HandleRequired, Probe,
-    RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort, TargetPid, Unaccepted, Usage,
+    Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, EmptyInput, Failure,
+    HandleRequired, Malformed, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice,
+    ShownPeer, SourcePort, TargetPid, Unaccepted, Usage,
 };
 
 /// One row of the table: what a field of [`Profile`] means, and what is known of it.
@@ -60,7 +61,11 @@ impl Field {
     /// # Errors
     /// [`UnknownValue`] where the field has no such value; `profile` is then as before.
     pub fn set(&self, profile: &mut Profile, value: &str) -> Result<(), UnknownValue> {
-        if (self.set)(profile, value) { Ok(()) } else { Err(UnknownValue { field: self.name, value: value.to_owned() }) }
+        if (self.set)(profile, value) {
+            Ok(())
+        } else {
+            Err(UnknownValue { field: self.name, value: value.to_owned() })
+        }
     }
 }
 

@@ -58,6 +58,24 @@ choices! {
         /// The bytes that are written.
         WrittenBytes = "written-bytes",
     }
+    /// What comes of a SET without input.
+    EmptyInput {
+        /// It fails with WSAEINVAL.
+        Invalid = "WSAEINVAL",
+        /// It fails with WSAEFAULT.
+        Fault = "WSAEFAULT",
+        /// It succeeds, and takes the records away that were set before.
+        ClearsRecords = "clears-records",
+    }
+    /// What comes of a SET whose input is no record.
+    Malformed {
+        /// It fails with WSAEINVAL.
+        Invalid = "WSAEINVAL",
+        /// It fails with WSAEFAULT.
+        Fault = "WSAEFAULT",
+        /// It succeeds, and nothing comes of it.
+        NoEffect = "no-effect",
+    }
     /// What SET does to a socket in a state that it was not made for.
     Effect {
         /// It succeeds, and the next `connect` of this socket carries the records.
@@ -131,6 +149,8 @@ choices! {
         BothEnds = "both-ends-closed",
         /// When the end that connected is closed.
         ClientEnd = "client-end-closed",
+        /// When the redirect handle is destroyed, or both ends of the connection are closed.
+        HandleDestroyed = "handle-destroyed",
     }
     /// What `getpeername` shows the end whose connect was redirected.
     ShownPeer {

@@ -1,18 +1,49 @@
 //! `listen`, `accept`, `AcceptEx` and `SO_UPDATE_ACCEPT_CONTEXT`.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Completed, Completion, Connection, Listening, PendingCall, Side, Socket, State};
-use crate::address;
+use super::{
+    Completed, Completion, Connection, Flow, Listening, PendingCall, Side, Socket, SocketKind, State,
+};
+use crate::address::{self, Family};
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, PendingId, Pid, SocketHandle, SocketId};
 use crate::world::World;
 
 /// The largest backlog. Source: sdk-api "listen": a reasonable maximum, up to some hundreds.
-const MAX_BACKLOG: usize = 200;
+const MAX_BACKLOG: u32 = 200;
+
+impl Socket {
+    /// Makes this the accepted end of a connection.
+    fn accept(&mut self, flow: FlowId, ends: &Flow, updated: bool) {
+        let peer = address::written_in(self.kind.family, ends.client.address);
+        self.local = Some(address::written_in(self.kind.family, ends.server.address));
+        self.state = State::Connected(Connection { flow, side: Side::Server, peer, updated });
+    }
+}
 
 impl World {
+    /// A socket that listens at `address`, for IPv4 or for IPv6 alone: `socket`, `bind` and `listen` in one.
+    ///
+    /// # Errors
+    /// As [`World::socket`], [`World::bind`] and [`World::listen`]; no socket is left then.
+    pub fn listen_at(&mut self, caller: Caller, address: SocketAddr) -> Result<SocketHandle, WinsockError> {
+        let kind = match Family::of(&address) {
+            Family::Ipv4 => SocketKind::V4,
+            Family::Ipv6 => SocketKind::V6,
+        };
+        let socket = self.socket(caller, kind)?;
+        match self.bind(caller, socket, address).and_then(|()| self.listen(caller, socket, MAX_BACKLOG)) {
+            Ok(()) => Ok(socket),
+            Err(error) => {
+                self.release_descriptor(caller.pid, socket);
+                Err(error)
+            }
+        }
+    }
+
     /// `listen`. A backlog outside 1 to 200 is moved into that range; on a listening socket it does nothing.
     ///
     /// # Errors
@@ -24,13 +55,15 @@ impl World {
             State::Listening(_) => Ok(()),
             State::Unconnected if socket.local.is_some() => {
                 socket.state = State::Listening(Box::new(Listening {
-                    backlog: (backlog as usize).clamp(1, MAX_BACKLOG),
+                    backlog: backlog.clamp(1, MAX_BACKLOG) as usize,
                     queue: VecDeque::new(),
                     waiting: VecDeque::new(),
                 }));
                 Ok(())
             }
-            State::Unconnected | State::Connecting { .. } | State::Failed(_) => Err(WinsockError::WSAEINVAL),
+            State::Unconnected | State::Accepting(_) | State::Connecting { .. } | State::Failed(_) => {
+                Err(WinsockError::WSAEINVAL)
+            }
             State::Connected(_) => Err(WinsockError::WSAEISCONN),
         }
     }
@@ -44,21 +77,21 @@ impl World {
         caller: Caller,
         socket: SocketHandle,
     ) -> Result<Completion<SocketHandle>, WinsockError> {
-        let listener = self.lookup(caller, socket)?;
         let nonblocking = self.view(caller, socket)?.kind.nonblocking;
-        match self.next_connection(listener)? {
-            Some(flow) => self.accept_flow(caller.pid, listener, flow).map(Completion::Done),
-            None if nonblocking => Err(WinsockError::WSAEWOULDBLOCK),
-            None => {
-                let pending = self.pend(PendingCall::Accept { listener, pid: caller.pid });
-                self.wait_for_connection(listener, pending);
-                Ok(Completion::Pending(pending))
-            }
+        let listener = self.lookup(caller, socket)?;
+        if let Some(flow) = self.next_connection(listener)? {
+            return self.accept_flow(caller.pid, listener, flow).map(Completion::Done);
         }
+        if nonblocking {
+            return Err(WinsockError::WSAEWOULDBLOCK);
+        }
+        let pending = self.pend(caller.pid, PendingCall::Accept { listener });
+        Ok(self.wait_for_connection(listener, pending))
     }
 
-    /// `AcceptEx` without a first block of data: connects `accepting`, a socket that is neither bound nor
-    /// connected. Pending while no connection waits, on non-blocking sockets too.
+    /// `AcceptEx` without a first block of data: connects `accepting`, a socket of the listening one's kind that is
+    /// neither bound nor connected. Pending while no connection waits, on non-blocking sockets too; meanwhile
+    /// `accepting` can only be closed.
     ///
     /// # Errors
     /// WSAENOTSOCK; WSAEINVAL where one of the sockets does not suit.
@@ -68,8 +101,7 @@ impl World {
         listening: SocketHandle,
         accepting: SocketHandle,
     ) -> Result<Completion<()>, WinsockError> {
-        let listener = self.lookup(caller, listening)?;
-        let socket = self.lookup(caller, accepting)?;
+        let (listener, socket) = (self.lookup(caller, listening)?, self.lookup(caller, accepting)?);
         let (kind, view) = (self.view(caller, listening)?.kind, self.view(caller, accepting)?);
         let suits = view.state == State::Unconnected
             && view.local.is_none()
@@ -77,20 +109,18 @@ impl World {
         if !suits {
             return Err(WinsockError::WSAEINVAL);
         }
-        match self.next_connection(listener)? {
-            Some(flow) => self.accept_flow_on(socket, listener, flow).map(|()| Completion::Done(())),
-            None => {
-                let pending = self.pend(PendingCall::AcceptEx { listener, socket });
-                self.wait_for_connection(listener, pending);
-                Ok(Completion::Pending(pending))
-            }
+        if let Some(flow) = self.next_connection(listener)? {
+            return self.accept_flow_on(socket, flow).map(Completion::Done);
         }
+        let pending = self.pend(caller.pid, PendingCall::AcceptEx { listener, socket });
+        self.set_state(socket, State::Accepting(pending));
+        Ok(self.wait_for_connection(listener, pending))
     }
 
     /// `setsockopt(SO_UPDATE_ACCEPT_CONTEXT)`: until then a socket of AcceptEx can do little but send and receive.
     ///
     /// # Errors
-    /// WSAENOTSOCK; WSAEINVAL where the socket was not accepted by the listening one.
+    /// WSAENOTSOCK; WSAEINVAL where the first socket is not an accepted one, or the second does not listen.
     pub fn update_accept_context(
         &mut self,
         caller: Caller,
@@ -104,16 +134,8 @@ impl World {
         self.mark_updated(id, Side::Server).ok_or(WinsockError::WSAEINVAL)
     }
 
-    /// `setsockopt(SO_UPDATE_CONNECT_CONTEXT)`, for a socket that ConnectEx connected.
-    ///
-    /// # Errors
-    /// WSAENOTSOCK; WSAENOTCONN.
-    pub fn update_connect_context(&mut self, caller: Caller, socket: SocketHandle) -> Result<(), WinsockError> {
-        let id = self.lookup(caller, socket)?;
-        self.mark_updated(id, Side::Client).ok_or(WinsockError::WSAENOTCONN)
-    }
-
-    fn mark_updated(&mut self, id: SocketId, wanted: Side) -> Option<()> {
+    /// The socket knows from here on that it is connected; `None` where it is not, at this side.
+    pub(crate) fn mark_updated(&mut self, id: SocketId, wanted: Side) -> Option<()> {
         match &mut self.socket_mut(id)?.state {
             State::Connected(Connection { side, updated, .. }) if *side == wanted => {
                 *updated = true;
@@ -124,18 +146,17 @@ impl World {
     }
 
     fn next_connection(&mut self, listener: SocketId) -> Result<Option<FlowId>, WinsockError> {
-        match self.socket_mut(listener).map(|socket| &mut socket.state) {
-            Some(State::Listening(listening)) => Ok(listening.queue.pop_front()),
-            _ => Err(WinsockError::WSAEINVAL),
-        }
+        Ok(self.listening_mut(listener).ok_or(WinsockError::WSAEINVAL)?.queue.pop_front())
     }
 
-    fn wait_for_connection(&mut self, listener: SocketId, pending: PendingId) {
-        if let Some(State::Listening(listening)) = self.socket_mut(listener).map(|socket| &mut socket.state) {
+    fn wait_for_connection<T>(&mut self, listener: SocketId, pending: PendingId) -> Completion<T> {
+        if let Some(listening) = self.listening_mut(listener) {
             listening.waiting.push_back(pending);
         }
+        Completion::Pending(pending)
     }
 
+    /// A new socket for a connection, of the listening one's kind.
     fn accept_flow(
         &mut self,
         pid: Pid,
@@ -143,46 +164,35 @@ impl World {
         flow: FlowId,
     ) -> Result<SocketHandle, WinsockError> {
         let listening = self.sockets.get(&listener).ok_or(WinsockError::WSAENOTSOCK)?;
-        let socket = Socket::new(listening.host, listening.kind);
+        let ends = self.flows.get(&flow).ok_or(WinsockError::WSAECONNRESET)?;
+        let mut socket = Socket::new(listening.host, listening.kind);
+        socket.accept(flow, ends, true);
         let id = self.next_socket();
         self.sockets.insert(id, Arc::new(socket));
-        self.accept_flow_on(id, listener, flow)?;
-        if let Some(State::Connected(connection)) = self.socket_mut(id).map(|socket| &mut socket.state) {
-            connection.updated = true;
-        }
         Ok(self.describe(pid, id))
     }
 
-    fn accept_flow_on(&mut self, id: SocketId, listener: SocketId, flow: FlowId) -> Result<(), WinsockError> {
-        let family = self.sockets.get(&listener).ok_or(WinsockError::WSAENOTSOCK)?.kind.family;
-        let ends = self.flows.get(&flow).ok_or(WinsockError::WSAECONNRESET)?;
-        let local = address::written_in(family, ends.server.address);
-        let peer = address::written_in(family, ends.client.address);
+    /// The same on a socket that AcceptEx was given, which is of that kind already.
+    fn accept_flow_on(&mut self, id: SocketId, flow: FlowId) -> Result<(), WinsockError> {
+        let ends = self.flows.get(&flow).cloned().ok_or(WinsockError::WSAECONNRESET)?;
         let socket = self.socket_mut(id).ok_or(WinsockError::WSAENOTSOCK)?;
-        socket.local = Some(local);
-        socket.state = State::Connected(Connection { flow, side: Side::Server, peer, updated: false });
+        socket.accept(flow, &ends, false);
         Ok(())
     }
 
     /// A connection reached a listening socket: whoever waits longest gets it.
     pub(crate) fn connection_arrived(&mut self, listener: SocketId, flow: FlowId) {
-        let Some(State::Listening(listening)) = self.socket_mut(listener).map(|socket| &mut socket.state) else {
-            return;
-        };
+        let Some(listening) = self.listening_mut(listener) else { return };
         let Some(pending) = listening.waiting.pop_front() else {
             listening.queue.push_back(flow);
             return;
         };
-        let result = match self.pending.get(&pending) {
-            Some(PendingCall::Accept { pid, .. }) => {
-                let pid = *pid;
-                self.accept_flow(pid, listener, flow).map(Completed::Accepted)
+        let Some(waiting) = self.pending.get(&pending).cloned() else { return };
+        let result = match waiting.call {
+            PendingCall::AcceptEx { socket, .. } => {
+                self.accept_flow_on(socket, flow).map(|()| Completed::AcceptedEx)
             }
-            Some(PendingCall::AcceptEx { socket, .. }) => {
-                let socket = *socket;
-                self.accept_flow_on(socket, listener, flow).map(|()| Completed::AcceptedEx)
-            }
-            _ => return,
+            _ => self.accept_flow(waiting.owner, listener, flow).map(Completed::Accepted),
         };
         self.complete(pending, result);
     }

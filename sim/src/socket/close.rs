@@ -2,15 +2,14 @@
 
 use super::{Connection, PendingCall, Side, Socket, State};
 use crate::error::WinsockError;
-use crate::ids::{Caller, FlowId, PendingId, Pid, SocketHandle};
+use crate::ids::{Caller, FlowId, Pid, SocketHandle};
 use crate::profile::ContextLifetime;
 use crate::world::World;
-use std::sync::Arc;
 
 impl World {
     /// `closesocket`: gives the descriptor back; with the last one the socket ends. Data that was not read makes
-    /// that abrupt for the peer. Calls that wait on the socket end: AcceptEx with WSA_OPERATION_ABORTED, blocking
-    /// ones with WSAEINTR.
+    /// that abrupt for the peer. Calls that wait on the socket end: AcceptEx and ConnectEx with
+    /// WSA_OPERATION_ABORTED, blocking ones with WSAEINTR.
     ///
     /// # Errors
     /// WSAENOTSOCK.
@@ -34,17 +33,26 @@ impl World {
         true
     }
 
-    fn end_socket(&mut self, socket: &Arc<Socket>) {
+    fn end_socket(&mut self, socket: &Socket) {
         match &socket.state {
-            State::Unconnected | State::Failed(_) => {}
-            State::Connecting { pending, .. } => {
-                if let Some(pending) = pending {
-                    self.complete(*pending, Err(WinsockError::WSA_OPERATION_ABORTED));
+            State::Unconnected | State::Failed(_) | State::Connecting { pending: None, .. } => {}
+            State::Connecting { pending: Some(pending), .. } => self.abort(*pending),
+            State::Accepting(pending) => {
+                if let Some(PendingCall::AcceptEx { listener, .. }) =
+                    self.pending.get(pending).map(|p| &p.call)
+                {
+                    self.stop_accepting(*listener, *pending);
                 }
+                self.abort(*pending);
             }
             State::Listening(listening) => {
                 for pending in &listening.waiting {
-                    self.abort_accept(*pending);
+                    if let Some(PendingCall::AcceptEx { socket, .. }) =
+                        self.pending.get(pending).map(|p| &p.call)
+                    {
+                        self.set_state(*socket, State::Unconnected);
+                    }
+                    self.abort(*pending);
                 }
                 for flow in &listening.queue {
                     self.end_side(*flow, Side::Server, true);
@@ -54,16 +62,8 @@ impl World {
         }
     }
 
-    fn abort_accept(&mut self, pending: PendingId) {
-        let error = match self.pending.get(&pending) {
-            Some(PendingCall::AcceptEx { .. }) => WinsockError::WSA_OPERATION_ABORTED,
-            _ => WinsockError::WSAEINTR,
-        };
-        self.complete(pending, Err(error));
-    }
-
     /// One end of a connection is closed. With the second one the connection is gone, and its contexts are freed.
-    pub(crate) fn end_side(&mut self, id: FlowId, side: Side, abruptly: bool) {
+    fn end_side(&mut self, id: FlowId, side: Side, abruptly: bool) {
         let lifetime = self.profile.context_lifetime;
         let Some(flow) = self.flow_mut(id) else { return };
         let end = flow.end_mut(side);
@@ -71,15 +71,9 @@ impl World {
         let abruptly = abruptly || !end.received.is_empty();
         let waiting = end.waiting.take();
         let peer = flow.end_mut(side.other());
-        if abruptly {
-            peer.reset = true;
-            peer.received.clear();
-        } else {
-            peer.end_of_stream = true;
-        }
+        peer.finished = true;
         let gone = peer.closed;
         let freed = if gone || (side == Side::Client && lifetime == ContextLifetime::ClientEnd) {
-            flow.records = None;
             std::mem::take(&mut flow.contexts)
         } else {
             Vec::new()
@@ -87,11 +81,13 @@ impl World {
         for context in freed {
             self.contexts.remove(&context);
         }
-        if let Some(pending) = waiting {
-            self.complete(pending, Err(WinsockError::WSAEINTR));
+        if let Some(receiver) = waiting {
+            self.abort(receiver.pending);
         }
         if gone {
             self.flows.remove(&id);
+        } else if abruptly {
+            self.reset_end(id, side.other());
         } else {
             self.serve_receive(id, side.other());
         }

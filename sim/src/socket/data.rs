@@ -1,6 +1,6 @@
 //! `send`, `recv` and `shutdown`.
 
-use super::{Completed, Completion, Connection, PendingCall, Side, State};
+use super::{Completed, Completion, Connection, PendingCall, Receiver, Side, State};
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, SocketHandle};
 use crate::world::World;
@@ -8,7 +8,7 @@ use crate::world::World;
 /// Which direction `shutdown` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shutdown {
-    /// `SD_RECEIVE`.
+    /// `SD_RECEIVE`: data that is there unread, or comes later, resets the connection.
     Receive,
     /// `SD_SEND`: the peer reads the end of the stream.
     Send,
@@ -20,27 +20,29 @@ impl World {
     /// `send`: all of `data` has arrived when it returns.
     ///
     /// # Errors
-    /// WSAENOTSOCK; WSAENOTCONN; WSAESHUTDOWN after `shutdown`; WSAECONNRESET where the peer is gone.
+    /// WSAENOTSOCK; WSAENOTCONN; WSAESHUTDOWN after `shutdown`; WSAECONNRESET where the peer is gone, or receives
+    /// no more.
     pub fn send(&mut self, caller: Caller, socket: SocketHandle, data: &[u8]) -> Result<usize, WinsockError> {
-        let (flow_id, side) = self.connection(caller, socket)?;
-        let flow = self.flow_mut(flow_id).ok_or(WinsockError::WSAENOTCONN)?;
+        let (id, side) = self.connection(caller, socket)?;
+        let flow = self.flow_mut(id).ok_or(WinsockError::WSAENOTCONN)?;
         if flow.end(side).reset {
             return Err(WinsockError::WSAECONNRESET);
         }
         let peer = flow.end_mut(side.other());
-        if peer.end_of_stream {
+        if peer.finished {
             return Err(WinsockError::WSAESHUTDOWN);
         }
         if peer.closed || peer.shut_receive {
-            flow.end_mut(side).reset = true;
+            self.reset_end(id, side);
+            self.reset_end(id, side.other());
             return Err(WinsockError::WSAECONNRESET);
         }
         peer.received.extend_from_slice(data);
-        self.serve_receive(flow_id, side.other());
+        self.serve_receive(id, side.other());
         Ok(data.len())
     }
 
-    /// `recv`: up to `length` bytes, none at the end of the stream.
+    /// `recv`: up to `length` bytes, none at the end of the stream. One receive can wait at a time.
     ///
     /// # Errors
     /// WSAENOTSOCK; WSAENOTCONN; WSAESHUTDOWN after `shutdown`; WSAECONNRESET; WSAEWOULDBLOCK on a non-blocking
@@ -51,9 +53,9 @@ impl World {
         socket: SocketHandle,
         length: usize,
     ) -> Result<Completion<Vec<u8>>, WinsockError> {
-        let (flow_id, side) = self.connection(caller, socket)?;
         let nonblocking = self.view(caller, socket)?.kind.nonblocking;
-        let end = self.flow_mut(flow_id).ok_or(WinsockError::WSAENOTCONN)?.end_mut(side);
+        let (id, side) = self.connection(caller, socket)?;
+        let end = self.flow_mut(id).ok_or(WinsockError::WSAENOTCONN)?.end_mut(side);
         if end.shut_receive {
             return Err(WinsockError::WSAESHUTDOWN);
         }
@@ -67,15 +69,15 @@ impl World {
         if end.reset {
             return Err(WinsockError::WSAECONNRESET);
         }
-        if end.end_of_stream || length == 0 {
+        if end.finished || length == 0 {
             return Ok(Completion::Done(Vec::new()));
         }
         if nonblocking {
             return Err(WinsockError::WSAEWOULDBLOCK);
         }
-        let pending = self.pend(PendingCall::Receive { length });
-        if let Some(flow) = self.flow_mut(flow_id) {
-            flow.end_mut(side).waiting = Some(pending);
+        let pending = self.pend(caller.pid, PendingCall::Receive { flow: id, side });
+        if let Some(flow) = self.flow_mut(id) {
+            flow.end_mut(side).waiting = Some(Receiver { pending, length });
         }
         Ok(Completion::Pending(pending))
     }
@@ -83,17 +85,28 @@ impl World {
     /// `shutdown`.
     ///
     /// # Errors
-    /// WSAENOTSOCK; WSAENOTCONN.
-    pub fn shutdown(&mut self, caller: Caller, socket: SocketHandle, how: Shutdown) -> Result<(), WinsockError> {
-        let (flow_id, side) = self.connection(caller, socket)?;
-        let flow = self.flow_mut(flow_id).ok_or(WinsockError::WSAENOTCONN)?;
-        if how != Shutdown::Send {
-            flow.end_mut(side).shut_receive = true;
+    /// WSAENOTSOCK; WSAENOTCONN, also between AcceptEx or ConnectEx and the update of the socket's context.
+    pub fn shutdown(
+        &mut self,
+        caller: Caller,
+        socket: SocketHandle,
+        how: Shutdown,
+    ) -> Result<(), WinsockError> {
+        if !matches!(&self.view(caller, socket)?.state, State::Connected(connection) if connection.updated) {
+            return Err(WinsockError::WSAENOTCONN);
         }
+        let (id, side) = self.connection(caller, socket)?;
+        let flow = self.flow_mut(id).ok_or(WinsockError::WSAENOTCONN)?;
         if how != Shutdown::Receive {
-            flow.end_mut(side.other()).end_of_stream = true;
-            self.serve_receive(flow_id, side.other());
+            flow.end_mut(side.other()).finished = true;
         }
+        let end = flow.end_mut(side);
+        end.shut_receive |= how != Shutdown::Send;
+        if end.shut_receive && !end.received.is_empty() {
+            self.reset_end(id, side);
+            self.reset_end(id, side.other());
+        }
+        self.serve_receive(id, side.other());
         Ok(())
     }
 
@@ -104,26 +117,30 @@ impl World {
         }
     }
 
+    /// The connection ends abruptly at one end: what it had not read is lost.
+    pub(crate) fn reset_end(&mut self, flow: FlowId, side: Side) {
+        if let Some(end) = self.flow_mut(flow).map(|flow| flow.end_mut(side)) {
+            end.reset = true;
+            end.received.clear();
+            self.serve_receive(flow, side);
+        }
+    }
+
     /// Something happened at an end: a receive that waits there can go on.
     pub(crate) fn serve_receive(&mut self, flow: FlowId, side: Side) {
         let Some(end) = self.flow_mut(flow).map(|flow| flow.end_mut(side)) else { return };
-        let Some(pending) = end.waiting.take() else { return };
+        let Some(Receiver { pending, length }) = end.waiting else { return };
         let result = if !end.received.is_empty() {
-            let length = match self.pending.get(&pending) {
-                Some(PendingCall::Receive { length }) => *length,
-                _ => return,
-            };
-            let Some(end) = self.flow_mut(flow).map(|flow| flow.end_mut(side)) else { return };
             let taken = length.min(end.received.len());
             Ok(Completed::Received(end.received.drain(..taken).collect()))
         } else if end.reset {
             Err(WinsockError::WSAECONNRESET)
-        } else if end.end_of_stream {
+        } else if end.finished {
             Ok(Completed::Received(Vec::new()))
         } else {
-            end.waiting = Some(pending);
             return;
         };
+        end.waiting = None;
         self.complete(pending, result);
     }
 }

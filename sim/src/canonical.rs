@@ -1,0 +1,110 @@
+//! Worlds that differ only in their numbers, made equal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ids::{ContextId, FlowId, PendingId, Pid, SocketHandle, SocketId};
+use crate::profile::Profile;
+use crate::records::{Entry, Records};
+use crate::world::World;
+
+impl World {
+    /// The same world with sockets, descriptors, flows, contexts and pending calls numbered by their age, and
+    /// memory moved together, without gaps: two worlds that differ only in what came and went before are equal
+    /// then.
+    ///
+    /// It is for comparing: what programs hold (descriptors, pointers, numbers of pending calls, record blobs in
+    /// their memory) names things of the original. Processes, and everything of the filter engine, keep their numbers.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        let renumber = Renumber {
+            sockets: dense(self.sockets.keys(), SocketId),
+            descriptors: dense(self.descriptors.keys(), SocketHandle),
+            flows: dense(self.flows.keys(), FlowId),
+            contexts: dense(self.contexts.keys(), ContextId),
+            pending: dense(self.pending.keys(), PendingId),
+        };
+        let profile = &*self.profile;
+        let mut world = self.clone();
+        world.memory.close_gaps();
+        world.port_hints.clear();
+        world.descriptors = self
+            .descriptors
+            .iter()
+            .map(|((pid, handle), id)| ((*pid, renumber.descriptor(*pid, *handle)), renumber.socket(*id)))
+            .collect();
+        world.ports =
+            self.ports.iter().map(|(host, port, ip, id)| (*host, *port, *ip, renumber.socket(*id))).collect();
+        world.sockets = self
+            .sockets
+            .iter()
+            .map(|(id, socket)| (renumber.socket(*id), Arc::new(socket.renumbered(&renumber, profile))))
+            .collect();
+        world.flows = self
+            .flows
+            .iter()
+            .map(|(id, flow)| (renumber.flow(*id), Arc::new(flow.renumbered(&renumber, profile))))
+            .collect();
+        world.contexts =
+            self.contexts.iter().map(|(id, bytes)| (renumber.context(*id), Arc::clone(bytes))).collect();
+        world.pending = self
+            .pending
+            .iter()
+            .map(|(id, pending)| (renumber.pending(*id), pending.renumbered(&renumber)))
+            .collect();
+        world.count_anew();
+        world
+    }
+}
+
+/// New numbers for old ones, from 1 on in the same order.
+fn dense<'a, K: Ord + Copy + 'a, N>(
+    old: impl Iterator<Item = &'a K>,
+    name: impl Fn(u64) -> N,
+) -> BTreeMap<K, N> {
+    old.copied().zip((1..).map(name)).collect()
+}
+
+/// Old numbers to new ones. What is gone has no number of its own any more: 0 stands for it.
+pub(crate) struct Renumber {
+    sockets: BTreeMap<SocketId, SocketId>,
+    descriptors: BTreeMap<(Pid, SocketHandle), SocketHandle>,
+    flows: BTreeMap<FlowId, FlowId>,
+    contexts: BTreeMap<ContextId, ContextId>,
+    pending: BTreeMap<PendingId, PendingId>,
+}
+
+impl Renumber {
+    pub(crate) fn socket(&self, id: SocketId) -> SocketId {
+        self.sockets.get(&id).copied().unwrap_or(SocketId(0))
+    }
+
+    pub(crate) fn descriptor(&self, pid: Pid, handle: SocketHandle) -> SocketHandle {
+        self.descriptors.get(&(pid, handle)).copied().unwrap_or(SocketHandle(0))
+    }
+
+    pub(crate) fn flow(&self, id: FlowId) -> FlowId {
+        self.flows.get(&id).copied().unwrap_or(FlowId(0))
+    }
+
+    pub(crate) fn context(&self, id: ContextId) -> ContextId {
+        self.contexts.get(&id).copied().unwrap_or(ContextId(0))
+    }
+
+    pub(crate) fn pending(&self, id: PendingId) -> PendingId {
+        self.pending.get(&id).copied().unwrap_or(PendingId(0))
+    }
+
+    pub(crate) fn records(&self, records: &Records, profile: &Profile) -> Records {
+        let entries: Vec<Entry> = records
+            .entries()
+            .iter()
+            .map(|entry| Entry {
+                handle: entry.handle,
+                context: entry.context.map(|context| self.context(context)),
+                flow: self.flow(entry.flow),
+            })
+            .collect();
+        Records::extended(None, &entries, profile)
+    }
+}

@@ -1,0 +1,160 @@
+//! Setting the filter engine up: sublayers, filters, callouts and redirect handles.
+//!
+//! Source: the win32 and ddi pages of the functions that the methods are named after; docs/behaviour.md, "Kernel
+//! functions".
+
+use std::sync::Arc;
+
+use super::{Callout, Engine, Filter, Layer, Policy};
+use crate::ids::{CalloutId, FilterId, RedirectHandle, SublayerId};
+use crate::profile::ContextLifetime;
+use crate::records::{Records, RedirectState, redirect_state};
+use crate::world::World;
+
+/// A callout with the filters that make it see every connect: what most tests of a driver want.
+#[derive(Clone, Debug)]
+pub struct Vendor {
+    /// For traces.
+    pub name: Arc<str>,
+    /// The weight of its sublayer: heavier ones are asked first.
+    pub sublayer_weight: u16,
+    /// What it does.
+    pub policy: Policy,
+}
+
+impl Engine {
+    fn next_id(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    fn add_sublayer(&mut self, weight: u16) -> SublayerId {
+        let id = SublayerId(self.next_id());
+        self.sublayers.insert(id, weight);
+        id
+    }
+
+    fn register(&mut self, name: &str, policy: Policy) -> CalloutId {
+        let id = CalloutId(self.next_id());
+        self.callouts.insert(id, Arc::new(Callout { name: name.into(), policy }));
+        id
+    }
+
+    fn add_filter(&mut self, filter: Filter) -> FilterId {
+        let id = FilterId(self.next_id().into());
+        self.filters.insert(id, Arc::new(filter));
+        id
+    }
+}
+
+impl World {
+    fn configure<T>(&mut self, change: impl FnOnce(&mut Engine) -> T) -> T {
+        let engine = Arc::make_mut(&mut self.engine);
+        let result = change(engine);
+        engine.sort();
+        result
+    }
+
+    /// `FwpmSubLayerAdd0`.
+    pub fn fwpm_sublayer_add(&mut self, weight: u16) -> SublayerId {
+        self.configure(|engine| engine.add_sublayer(weight))
+    }
+
+    /// `FwpsCalloutRegister1` with a policy in the place of a `classifyFn`.
+    pub fn fwps_callout_register(&mut self, name: &str, policy: Policy) -> CalloutId {
+        self.configure(|engine| engine.register(name, policy))
+    }
+
+    /// `FwpsCalloutUnregisterById0`. Filters that name it are skipped from here on. `false` where there is no such
+    /// callout.
+    pub fn fwps_callout_unregister(&mut self, callout: CalloutId) -> bool {
+        self.configure(|engine| engine.callouts.remove(&callout)).is_some()
+    }
+
+    /// `FwpmFilterAdd0`. A filter whose callout or sublayer is not there is added and never asked.
+    pub fn fwpm_filter_add(&mut self, filter: Filter) -> FilterId {
+        self.configure(|engine| engine.add_filter(filter))
+    }
+
+    /// `FwpmFilterDeleteById0`. `false` where there is no such filter.
+    pub fn fwpm_filter_delete(&mut self, filter: FilterId) -> bool {
+        self.configure(|engine| engine.filters.remove(&filter)).is_some()
+    }
+
+    /// Adds a sublayer, a callout, and a filter for it at both connect-redirect layers.
+    pub fn install(&mut self, vendor: Vendor) -> CalloutId {
+        self.configure(|engine| {
+            let sublayer = engine.add_sublayer(vendor.sublayer_weight);
+            let callout = engine.register(&vendor.name, vendor.policy);
+            for layer in Layer::ALL {
+                engine.add_filter(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout });
+            }
+            callout
+        })
+    }
+
+    /// The name that a callout was registered with.
+    #[must_use]
+    pub fn callout_name(&self, callout: CalloutId) -> Option<&str> {
+        self.engine.callouts.get(&callout).map(|callout| &*callout.name)
+    }
+
+    // Redirect handles.
+
+    /// `FwpsRedirectHandleCreate0`: a handle for a provider.
+    pub fn fwps_redirect_handle_create(&mut self, provider: &str) -> RedirectHandle {
+        let handle = self.next_redirect_handle();
+        Arc::make_mut(&mut self.engine).handles.insert(handle, provider.into());
+        handle
+    }
+
+    /// `FwpsRedirectHandleDestroy0`. Records that name the handle keep it; what becomes of contexts is the profile
+    /// field `context-lifetime`. `false` where there is no such handle.
+    pub fn fwps_redirect_handle_destroy(&mut self, handle: RedirectHandle) -> bool {
+        if self.profile.context_lifetime == ContextLifetime::HandleDestroyed {
+            self.free_contexts_of(handle);
+        }
+        Arc::make_mut(&mut self.engine).handles.remove(&handle).is_some()
+    }
+
+    fn free_contexts_of(&mut self, handle: RedirectHandle) {
+        let freed = self.flows.values().filter_map(|flow| flow.records.as_deref());
+        let freed: Vec<_> = freed
+            .flat_map(Records::entries)
+            .filter(|entry| entry.handle == handle)
+            .filter_map(|entry| entry.context)
+            .collect();
+        for context in freed {
+            self.contexts.remove(&context);
+        }
+    }
+
+    /// The provider that a redirect handle was created for.
+    #[must_use]
+    pub fn provider(&self, handle: RedirectHandle) -> Option<&str> {
+        self.engine.handles.get(&handle).map(|provider| &**provider)
+    }
+
+    /// `FwpsQueryConnectionRedirectState0`: the state for `handle`, and its own context where that still exists.
+    #[must_use]
+    pub fn fwps_query_connection_redirect_state(
+        &self,
+        records: Option<&Records>,
+        handle: RedirectHandle,
+    ) -> (RedirectState, Option<&[u8]>) {
+        let state = redirect_state(records, handle);
+        let context = match state {
+            RedirectState::RedirectedBySelf | RedirectState::PreviouslyRedirectedBySelf => {
+                records.and_then(|records| self.context_of(records, handle))
+            }
+            RedirectState::NotRedirected | RedirectState::RedirectedByOther => None,
+        };
+        (state, context)
+    }
+
+    /// The context of the last redirect by `handle`.
+    pub(crate) fn context_of(&self, records: &Records, handle: RedirectHandle) -> Option<&[u8]> {
+        let entry = records.entries().iter().rev().find(|entry| entry.handle == handle)?;
+        self.contexts.get(&entry.context?).map(|bytes| &**bytes)
+    }
+}
