@@ -2,17 +2,13 @@
 
 use std::fmt::Display;
 use std::marker::PhantomData;
-use std::num::ParseIntError;
-use std::slice;
 
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer as _,
-    MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
-};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
+use super::access::{Entries, Items, Key, Variant};
 use super::diagnostic::{listed, quoted};
-use super::scalar::{self, Integer, Plain};
+use super::scalar::{self, Integer, Plain, Width};
 use super::spanned::{self, SPANNED};
 use super::{Diagnostic, Entry, Kind, Node, Span};
 
@@ -25,21 +21,21 @@ pub fn from_node<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostic> {
 }
 
 /// Reads one node. Errors that nobody gave a place to are about this node.
-fn read<'de, S: DeserializeSeed<'de>>(seed: S, value: Value<'de>) -> Result<S::Value, Diagnostic> {
+pub(super) fn read<'de, S: DeserializeSeed<'de>>(seed: S, value: Value<'de>) -> Result<S::Value, Diagnostic> {
     seed.deserialize(value).map_err(|error| error.or_at(value.span))
 }
 
 /// A node to be read.
 #[derive(Clone, Copy)]
-struct Value<'de> {
-    kind: &'de Kind,
-    span: &'de Span,
+pub(super) struct Value<'de> {
+    pub(super) kind: &'de Kind,
+    pub(super) span: &'de Span,
     /// Whether it belongs to a variant that was given nothing, which may stand for a mapping without keys.
-    omitted: bool,
+    pub(super) omitted: bool,
 }
 
 impl<'de> Value<'de> {
-    fn of(node: &'de Node) -> Self {
+    pub(super) fn of(node: &'de Node) -> Self {
         Self { kind: &node.kind, span: &node.span, omitted: false }
     }
 
@@ -86,14 +82,10 @@ impl<'de> Value<'de> {
         }
     }
 
-    fn integer<T: Display>(
-        self,
-        parse: fn(&str, u32) -> Result<T, ParseIntError>,
-        [min, max]: [T; 2],
-    ) -> Result<T, Diagnostic> {
+    fn integer<T: Display>(self, width: &Width<T>) -> Result<T, Diagnostic> {
         match self.plain() {
-            Some((text, Plain::Integer(integer))) => in_range(text, integer, parse, [min, max]),
-            _ => Err(self.mismatch_of_plain(&format!("a whole number from {min} to {max}").as_str())),
+            Some((text, Plain::Integer(integer))) => in_range(text, integer, width),
+            _ => Err(self.mismatch_of_plain(&width.description().as_str())),
         }
     }
 
@@ -112,15 +104,13 @@ impl<'de> Value<'de> {
     }
 }
 
-fn in_range<T: Display>(
+pub(super) fn in_range<T: Display>(
     text: &str,
     integer: Integer<'_>,
-    parse: fn(&str, u32) -> Result<T, ParseIntError>,
-    [min, max]: [T; 2],
+    width: &Width<T>,
 ) -> Result<T, Diagnostic> {
-    // The digits are known to be right, so that the only thing that can be wrong is the range.
-    parse(integer.digits, integer.radix).map_err(|_| {
-        Diagnostic::new(format!("{} is out of range: expected a whole number from {min} to {max}", quoted(text)))
+    width.read(integer).ok_or_else(|| {
+        Diagnostic::new(format!("{} is out of range: expected {}", quoted(text), width.description()))
     })
 }
 
@@ -128,7 +118,8 @@ fn in_range<T: Display>(
 macro_rules! integers {
     ($($method:ident $visit:ident $integer:ty;)+) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Diagnostic> {
-            visitor.$visit(self.integer(<$integer>::from_str_radix, [<$integer>::MIN, <$integer>::MAX])?)
+            let width = Width { parse: <$integer>::from_str_radix, min: <$integer>::MIN, max: <$integer>::MAX };
+            visitor.$visit(self.integer(&width)?)
         }
     )+};
     () => {
@@ -146,6 +137,7 @@ macro_rules! integers {
         }
     };
 }
+pub(super) use integers;
 
 impl<'de> Deserializer<'de> for Value<'de> {
     type Error = Diagnostic;
@@ -238,14 +230,18 @@ impl<'de> Deserializer<'de> for Value<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Diagnostic> {
-        if name == SPANNED { spanned::visit(self.span, self, visitor) } else { visitor.visit_newtype_struct(self) }
+        if name == SPANNED {
+            spanned::visit(self.span, self, visitor)
+        } else {
+            visitor.visit_newtype_struct(self)
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Diagnostic> {
         let Kind::Sequence(items) = self.kind else { return Err(self.mismatch(&visitor)) };
-        let mut items = Items(items.iter());
+        let mut items = Items { rest: items.iter() };
         let value = visitor.visit_seq(&mut items)?;
-        match items.0.next() {
+        match items.rest.next() {
             None => Ok(value),
             Some(extra) => Err(Diagnostic::at(&extra.span, "this item is one too many")),
         }
@@ -306,12 +302,13 @@ impl<'de> Deserializer<'de> for Value<'de> {
                     let value = if omitted { Value::omitted(key_span) } else { Value::of(value) };
                     visitor.visit_enum(Variant { name, value })
                 }
-                [first, second, ..] => {
-                    Err(Diagnostic::at(&second.key_span, format!("a second key beside {}", quoted(&first.key)))
-                        .with_label("this key is one too many")
-                        .with_secondary(&first.key_span, "this one is the choice already")
-                        .with_help(format!("give {}; what belongs to it is indented below it", choice())))
-                }
+                [first, second, ..] => Err(Diagnostic::at(
+                    &second.key_span,
+                    format!("a second key beside {}", quoted(&first.key)),
+                )
+                .with_label("this key is one too many")
+                .with_secondary(&first.key_span, "this one is the choice already")
+                .with_help(format!("give {}; what belongs to it is indented below it", choice()))),
                 [] => Err(self.mismatch(&choice().as_str())),
             },
             Kind::Null | Kind::Sequence(_) => Err(self.mismatch(&choice().as_str())),
@@ -325,137 +322,235 @@ impl<'de> Deserializer<'de> for Value<'de> {
     forward_to_deserialize_any! { bytes byte_buf }
 }
 
-struct Items<'de>(slice::Iter<'de, Node>);
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Debug;
+    use std::net::IpAddr;
+    use std::num::NonZeroU16;
 
-impl<'de> SeqAccess<'de> for &mut Items<'de> {
-    type Error = Diagnostic;
+    use serde::Deserialize;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Diagnostic> {
-        self.0.next().map(|item| read(seed, Value::of(item))).transpose()
+    use super::super::{Source, parse};
+    use super::*;
+
+    fn read_as<T: DeserializeOwned>(text: &str) -> Result<T, Diagnostic> {
+        from_node(&parse(&Source::new("a.yaml", text))?)
     }
 
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.0.len())
-    }
-}
-
-struct Entries<'de> {
-    rest: slice::Iter<'de, Entry>,
-    value: Option<&'de Node>,
-}
-
-impl<'de> MapAccess<'de> for &mut Entries<'de> {
-    type Error = Diagnostic;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Diagnostic> {
-        let Some(entry) = self.rest.next() else { return Ok(None) };
-        self.value = Some(&entry.value);
-        Key { text: &entry.key, span: &entry.key_span }.read(seed).map(Some)
+    /// The error in one line, and the text it points at.
+    fn error<T: DeserializeOwned + Debug>(text: &str) -> (String, String) {
+        let error = read_as::<T>(text).unwrap_err();
+        (error.to_string(), error.span.unwrap().text().to_owned())
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Diagnostic> {
-        let value = self.value.take().ok_or_else(|| Diagnostic::custom("a value was asked for before its key"))?;
-        read(seed, Value::of(value))
+    fn help<T: DeserializeOwned + Debug>(text: &str) -> String {
+        read_as::<T>(text).unwrap_err().help.unwrap_or_default()
     }
 
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.rest.len())
-    }
-}
+    type Map<T> = BTreeMap<String, T>;
 
-struct Variant<'de> {
-    name: Key<'de>,
-    value: Value<'de>,
-}
-
-impl<'de> EnumAccess<'de> for Variant<'de> {
-    type Error = Diagnostic;
-    type Variant = Value<'de>;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Value<'de>), Diagnostic> {
-        Ok((self.name.read(seed)?, self.value))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Value<'de> {
-    type Error = Diagnostic;
-
-    fn unit_variant(self) -> Result<(), Diagnostic> {
-        if self.omitted { Ok(()) } else { Err(Diagnostic::at(self.span, "nothing can be given here")) }
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Host {
+        name: String,
+        port: u16,
+        #[serde(default)]
+        note: Option<String>,
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Diagnostic> {
-        read(seed, self)
+    #[test]
+    fn a_struct_is_read_from_a_mapping() {
+        let host: Host = read_as("port: 443\nname: one\n").unwrap();
+        assert_eq!(host, Host { name: "one".into(), port: 443, note: None });
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Diagnostic> {
-        self.deserialize_tuple(length, visitor).map_err(|error| error.or_at(self.span))
+    #[test]
+    fn collections_options_and_tuples_are_read() {
+        assert_eq!(read_as::<Vec<Option<u8>>>("[1, ~, 3]").unwrap(), [Some(1), None, Some(3)]);
+        assert_eq!(
+            read_as::<(u8, String, [bool; 2])>("[1, x, [true, False]]").unwrap(),
+            (1, "x".into(), [true, false])
+        );
+        assert_eq!(
+            read_as::<BTreeMap<u16, char>>("443: x\n0x50: y\n").unwrap(),
+            BTreeMap::from([(443, 'x'), (80, 'y')])
+        );
+        assert_eq!(read_as::<Vec<()>>("- ~\n-\n").unwrap(), [(), ()]);
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Diagnostic> {
-        self.deserialize_struct("", fields, visitor).map_err(|error| error.or_at(self.span))
-    }
-}
-
-/// A key of a mapping or the name of a variant: always a text, and a number where one is asked for.
-#[derive(Clone, Copy)]
-struct Key<'de> {
-    text: &'de str,
-    span: &'de Span,
-}
-
-impl<'de> Key<'de> {
-    fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Diagnostic> {
-        seed.deserialize(self).map_err(|error| error.or_at(self.span))
+    #[test]
+    fn every_number_is_read_by_its_type() {
+        assert_eq!(read_as::<Vec<i8>>("[-128, +127, 0x7f, 0o17]").unwrap(), [-128, 127, 127, 15]);
+        assert_eq!(read_as::<Vec<u64>>("[18446744073709551615]").unwrap(), [u64::MAX]);
+        assert_eq!(read_as::<Vec<i128>>(&format!("[{}]", i128::MIN)).unwrap(), [i128::MIN]);
+        assert_eq!(read_as::<Vec<u128>>(&format!("[{}]", u128::MAX)).unwrap(), [u128::MAX]);
+        assert_eq!(
+            read_as::<Vec<f64>>("[1, 1.5, -2e3, 0x10, .inf]").unwrap(),
+            [1.0, 1.5, -2000.0, 16.0, f64::INFINITY]
+        );
+        assert_eq!(read_as::<Vec<f32>>("[0.25]").unwrap(), [0.25]);
     }
 
-    fn integer<T: Display>(
-        self,
-        parse: fn(&str, u32) -> Result<T, ParseIntError>,
-        [min, max]: [T; 2],
-    ) -> Result<T, Diagnostic> {
-        match scalar::resolve(self.text) {
-            Plain::Integer(integer) => in_range(self.text, integer, parse, [min, max]),
-            _ => {
-                let expected = format!("a whole number from {min} to {max}");
-                Err(Diagnostic::invalid_type(Unexpected::Str(self.text), &expected.as_str()))
-            }
+    #[test]
+    fn without_a_type_plain_scalars_resolve_and_quoted_ones_stay_text() {
+        let value: serde_json::Value =
+            read_as("[1, -1, 1.5, true, ~, x, '1', \"true\", {a: [0x10]}, 99999999999999999999]").unwrap();
+        let expected = r#"[1,-1,1.5,true,null,"x","1","true",{"a":[16]},1e+20]"#;
+        assert_eq!(value.to_string(), expected);
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_told_the_range_of_its_type() {
+        assert_eq!(
+            error::<Map<u16>>("port: 70000\n"),
+            (
+                "a.yaml:1:7: `70000` is out of range: expected a whole number from 0 to 65535".into(),
+                "70000".into()
+            )
+        );
+        assert_eq!(
+            error::<Map<u16>>("p: -1\n").0,
+            "a.yaml:1:4: `-1` is out of range: expected a whole number from 0 to 65535"
+        );
+        assert_eq!(
+            error::<Map<i8>>("p: 0x80\n").0,
+            "a.yaml:1:4: `0x80` is out of range: expected a whole number from -128 to 127"
+        );
+        assert_eq!(
+            error::<BTreeMap<u8, u8>>("256: 1\n").0,
+            "a.yaml:1:1: `256` is out of range: expected a whole number from 0 to 255"
+        );
+        assert_eq!(
+            error::<Map<f32>>("p: 1e39\n").0,
+            "a.yaml:1:4: `1e39` is out of range: expected a number up to 3.4028234663852886e38"
+        );
+        assert_eq!(
+            error::<Map<f64>>("p: 1e309\n").0,
+            "a.yaml:1:4: `1e309` is out of range: expected a number up to 1.7976931348623157e308"
+        );
+        assert_eq!(
+            error::<Map<NonZeroU16>>("p: 0\n").0,
+            "a.yaml:1:4: expected a nonzero u16, found the number `0`"
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_told_what_was_found() {
+        assert_eq!(
+            error::<Map<u16>>("p: abc\n"),
+            (
+                "a.yaml:1:4: expected a whole number from 0 to 65535, found the text `abc`".into(),
+                "abc".into()
+            )
+        );
+        assert_eq!(
+            error::<Map<u8>>("p: 1.5\n").0,
+            "a.yaml:1:4: expected a whole number from 0 to 255, found the number `1.5`"
+        );
+        assert_eq!(
+            error::<Map<u8>>("p: [1]\n").0,
+            "a.yaml:1:4: expected a whole number from 0 to 255, found a list"
+        );
+        assert_eq!(
+            error::<Map<u8>>("p:\n").0,
+            "a.yaml:1:2: expected a whole number from 0 to 255, found nothing"
+        );
+        assert_eq!(error::<Map<f64>>("p: x\n").0, "a.yaml:1:4: expected a number, found the text `x`");
+        assert_eq!(
+            error::<BTreeMap<u8, u8>>("x: 1\n").0,
+            "a.yaml:1:1: expected a whole number from 0 to 255, found the text `x`"
+        );
+    }
+
+    #[test]
+    fn a_quoted_number_is_told_to_lose_its_quotes() {
+        assert_eq!(
+            error::<Map<u16>>("p: '443'\n").0,
+            "a.yaml:1:4: expected a whole number from 0 to 65535, found the text `443`"
+        );
+        assert_eq!(help::<Map<u16>>("p: '443'\n"), "write it without quotes: `443`");
+        assert_eq!(help::<Map<bool>>("p: \"true\"\n"), "write it without quotes: `true`");
+    }
+
+    #[test]
+    fn a_plain_number_where_text_is_expected_is_told_to_get_quotes() {
+        assert_eq!(
+            error::<Map<String>>("p: 443\n"),
+            ("a.yaml:1:4: expected text, found the number `443`".into(), "443".into())
+        );
+        assert_eq!(help::<Map<String>>("p: 443\n"), "put it in quotes: `\"443\"`");
+        assert_eq!(error::<Map<String>>("p: true\n").0, "a.yaml:1:4: expected text, found `true`");
+        assert_eq!(error::<Map<String>>("p: ~\n").0, "a.yaml:1:4: expected text, found nothing");
+        assert_eq!(
+            error::<Map<IpAddr>>("p: 10.0\n").0,
+            "a.yaml:1:4: expected IP address, found the number `10.0`"
+        );
+        assert_eq!(read_as::<Map<String>>("p: '443'").unwrap()["p"], "443");
+        assert_eq!(read_as::<Map<String>>("443: x").unwrap()["443"], "x");
+    }
+
+    #[test]
+    fn a_truth_value_of_another_dialect_is_told_how_it_is_written_here() {
+        assert_eq!(
+            error::<Map<bool>>("p: yes\n").0,
+            "a.yaml:1:4: expected `true` or `false`, found the text `yes`"
+        );
+        assert_eq!(help::<Map<bool>>("p: yes\n"), "truth values are written `true` and `false`");
+    }
+
+    #[test]
+    fn an_unknown_field_is_pointed_at_with_the_nearest_name() {
+        let error = read_as::<Host>("name: x\nport: 1\nnoet: y\n").unwrap_err();
+        assert_eq!(error.to_string(), "a.yaml:3:1: unknown field `noet`");
+        assert_eq!(error.span.unwrap().text(), "noet");
+        assert_eq!(error.label, "did you mean `note`?");
+        assert_eq!(error.help.as_deref(), Some("what can be given here: `name`, `port`, `note`"));
+    }
+
+    #[test]
+    fn a_missing_field_points_at_its_mapping() {
+        let text = "- name: x\n  port: 1\n- port: 2\n";
+        let expected = ("a.yaml:3:3: the field `name` is missing".into(), "port: 2".into());
+        assert_eq!(error::<Vec<Host>>(text), expected);
+    }
+
+    #[test]
+    fn an_error_of_a_type_itself_points_at_its_node() {
+        assert_eq!(
+            error::<Map<IpAddr>>("p: 10.0.0.256\n"),
+            ("a.yaml:1:4: invalid IP address syntax".into(), "10.0.0.256".into())
+        );
+    }
+
+    #[test]
+    fn the_wrong_shape_is_told_the_right_one() {
+        assert_eq!(error::<Host>("- x\n").0, "a.yaml:1:1: expected a mapping, found a list");
+        assert_eq!(error::<Map<Host>>("p:\n").0, "a.yaml:1:2: expected a mapping, found nothing");
+        assert_eq!(error::<Map<Vec<u8>>>("p: {a: 1}\n").0, "a.yaml:1:4: expected a list, found a mapping");
+        assert_eq!(error::<Vec<()>>("- x\n").0, "a.yaml:1:3: expected nothing, found the text `x`");
+        assert_eq!(
+            error::<Map<char>>("p: xy\n").0,
+            "a.yaml:1:4: expected a single character, found the text `xy`"
+        );
+    }
+
+    #[test]
+    fn types_that_serde_reads_ahead_work_too() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        #[serde(untagged)]
+        enum Either {
+            Port(u16),
+            Name(String),
         }
-    }
-}
-
-impl<'de> Deserializer<'de> for Key<'de> {
-    type Error = Diagnostic;
-
-    integers!();
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Diagnostic> {
-        visitor.visit_borrowed_str(self.text)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Diagnostic> {
-        if name == SPANNED { spanned::visit(self.span, self, visitor) } else { visitor.visit_newtype_struct(self) }
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Diagnostic> {
-        visitor.visit_enum(self.text.into_deserializer())
-    }
-
-    forward_to_deserialize_any! {
-        bool f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Flat {
+            a: u8,
+            #[serde(flatten)]
+            rest: Map<u8>,
+        }
+        assert_eq!(read_as::<Vec<Either>>("[1, x]").unwrap(), [Either::Port(1), Either::Name("x".into())]);
+        assert_eq!(error::<Vec<Either>>("- 1\n- []\n").1, "[]");
+        assert_eq!(read_as::<Flat>("a: 1\nb: 2").unwrap(), Flat { a: 1, rest: Map::from([("b".into(), 2)]) });
     }
 }

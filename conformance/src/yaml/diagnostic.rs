@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Source, Span};
+use super::Span;
 
 /// The most characters that are underlined, and that a quoted value shows: a terminal's line holds more.
 const SHOWN: usize = 60;
@@ -30,13 +30,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error that has no place.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            span: None,
-            label: String::new(),
-            secondary: Vec::new(),
-            help: None,
-        }
+        Self { message: message.into(), span: None, label: String::new(), secondary: Vec::new(), help: None }
     }
 
     /// An error at a place.
@@ -206,6 +200,7 @@ fn is_unprintable(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Source;
     use super::*;
 
     fn span(source: &Arc<Source>, part: &str) -> Span {
@@ -280,7 +275,8 @@ error: `port` is given twice
         let source = Source::new("a.yaml", text);
         let all = Span { source: Arc::clone(&source), start: 0, end: source.text.len() };
         for place in [span(&source, "BAD"), all] {
-            let rendered = Diagnostic::at(&place, "no").with_secondary(&span(&source, "kkk"), "it").render(false);
+            let rendered =
+                Diagnostic::at(&place, "no").with_secondary(&span(&source, "kkk"), "it").render(false);
             assert!(rendered.len() < 1000, "{}", rendered.len());
         }
         let error = Diagnostic::at(&span(&source, "BAD"), "no").with_label("this one");

@@ -33,7 +33,8 @@ impl Error for Diagnostic {
     }
 
     fn missing_field(name: &'static str) -> Self {
-        Self::new(format!("the field {} is missing", quoted(name))).with_label("it belongs to what begins here")
+        Self::new(format!("the field {} is missing", quoted(name)))
+            .with_label("it belongs to what begins here")
     }
 
     fn duplicate_field(name: &'static str) -> Self {
@@ -58,7 +59,7 @@ pub(super) fn unknown(what: &str, name: &str, valid: &[&str]) -> Diagnostic {
 fn wanted(expected: &dyn Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {
-        "a string" | "string" => "a text".into(),
+        "a string" | "string" => "text".into(),
         "a character" => "a single character".into(),
         "a boolean" => "`true` or `false`".into(),
         "f32" | "f64" => "a number".into(),
@@ -66,7 +67,10 @@ fn wanted(expected: &dyn Expected) -> String {
         "a sequence" => "a list".into(),
         "unit" => "nothing".into(),
         _ if starts_with_any(&text, &["struct ", "struct variant "]) => "a mapping".into(),
-        _ if starts_with_any(&text, &["tuple ", "a tuple "]) => "a list".into(),
+        _ if starts_with_any(&text, &["tuple ", "a tuple ", "an array "]) => {
+            let length: String = text.chars().filter(char::is_ascii_digit).collect();
+            if length.is_empty() { "a list".into() } else { format!("a list of {length} items") }
+        }
         _ if starts_with_any(&text, &["unit struct ", "unit variant "]) => "nothing".into(),
         _ => text,
     }
@@ -120,10 +124,16 @@ mod tests {
     #[test]
     fn types_are_named_in_words_of_the_file() {
         let message = |found, expected: &str| Diagnostic::invalid_type(found, &expected).message;
-        assert_eq!(message(Unexpected::Unit, "a string"), "expected a text, found nothing");
+        assert_eq!(message(Unexpected::Unit, "a string"), "expected text, found nothing");
         assert_eq!(message(Unexpected::Seq, "struct Scenario"), "expected a mapping, found a list");
-        assert_eq!(message(Unexpected::Str("x"), "a boolean"), "expected `true` or `false`, found the text `x`");
-        assert_eq!(message(Unexpected::Unsigned(0), "a nonzero u16"), "expected a nonzero u16, found the number `0`");
+        assert_eq!(
+            message(Unexpected::Str("x"), "a boolean"),
+            "expected `true` or `false`, found the text `x`"
+        );
+        assert_eq!(
+            message(Unexpected::Unsigned(0), "a nonzero u16"),
+            "expected a nonzero u16, found the number `0`"
+        );
         assert_eq!(message(Unexpected::Map, "tuple struct Pair"), "expected a list, found a mapping");
     }
 }

@@ -4,6 +4,9 @@
 //! a tree becomes a typed value ([`from_node`]). Every node remembers where it was written, so that whatever
 //! is wrong, and however late it is noticed, the [`Diagnostic`] shows the line to change.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test ends at the first surprise"))]
+
+mod access;
 mod de;
 mod diagnostic;
 mod explain;

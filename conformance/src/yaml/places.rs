@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use super::{Source, Span};
 
+/// What YAML takes for space; every other character belongs to the texts.
+const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
 /// Finds places in a source. The parser counts in characters, and often includes what stands before a value
 /// (its anchor) or behind it (spaces, a comment).
 pub(super) struct Places<'s> {
@@ -26,18 +29,19 @@ impl<'s> Places<'s> {
     /// A span without the spaces and line ends behind it.
     pub(super) fn trimmed(&self, start: usize, end: usize) -> Span {
         let text = self.source.text.get(start..end).unwrap_or_default();
-        self.span(start, start + text.trim_end().len())
+        self.span(start, start + text.trim_end_matches(SPACE).len())
     }
 
-    /// The one character at a place.
+    /// The one character at a place; nothing at the end of a line.
     pub(super) fn character(&self, start: usize) -> Span {
-        self.span(start, start + self.rest(start).chars().next().map_or(0, char::len_utf8))
+        let character = self.rest(start).chars().next().filter(|c| !matches!(c, '\r' | '\n'));
+        self.span(start, start + character.map_or(0, char::len_utf8))
     }
 
     /// Everything from a place to the next space or line end.
     pub(super) fn word(&self, start: usize) -> Span {
         let rest = self.rest(start);
-        self.span(start, start + rest.find(char::is_whitespace).unwrap_or(rest.len()))
+        self.span(start, start + rest.find(SPACE).unwrap_or(rest.len()))
     }
 
     /// The byte at which the character of a number begins.
@@ -64,11 +68,15 @@ impl<'s> Places<'s> {
         self.rest(at).starts_with([']', '}'])
     }
 
-    /// Where a node begins whose anchor begins at a place.
+    /// Where a node begins whose anchor, if it has one, begins at a place.
     pub(super) fn after_anchor(&self, start: usize) -> usize {
-        let mut rest = self.rest(start).trim_start_matches(|c: char| !c.is_whitespace()).trim_start();
+        if !self.rest(start).starts_with('&') {
+            return start;
+        }
+        let ends_name = |c: char| SPACE.contains(&c) || ",[]{}".contains(c);
+        let mut rest = self.rest(start).trim_start_matches(|c| !ends_name(c)).trim_start_matches(SPACE);
         while rest.starts_with('#') {
-            rest = rest.trim_start_matches(|c| c != '\n').trim_start();
+            rest = rest.trim_start_matches(|c| c != '\n').trim_start_matches(SPACE);
         }
         self.source.text.len() - rest.len()
     }
@@ -76,7 +84,8 @@ impl<'s> Places<'s> {
     /// Where a list begins that is as far left as its key: the parser begins it only after its first dash.
     pub(super) fn dash_before(&self, start: usize) -> usize {
         let before = self.source.text.get(..start).unwrap_or_default();
-        let line = before.rfind('\n').and_then(|newline| before.get(newline + 1..)).unwrap_or_default().trim_start();
+        let line =
+            before.rfind('\n').and_then(|newline| before.get(newline + 1..)).unwrap_or_default().trim_start();
         match line.strip_prefix('-').map(str::trim_start) {
             Some(rest) if rest.is_empty() || rest.starts_with('#') => start - line.len(),
             _ => start,
@@ -152,5 +161,7 @@ mod tests {
         assert_eq!(after("&a x"), 3);
         assert_eq!(after("&a # one\n  # two\n  x"), 19);
         assert_eq!(after("&a"), 2);
+        assert_eq!(after("&a{b: c}"), 2);
+        assert_eq!(after("x &a"), 0);
     }
 }

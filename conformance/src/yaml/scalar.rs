@@ -1,5 +1,8 @@
 //! What a plain scalar stands for: the core schema of YAML 1.2.
 
+use std::fmt::Display;
+use std::num::ParseIntError;
+
 /// A plain scalar, understood.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Plain<'a> {
@@ -22,10 +25,31 @@ impl Integer<'_> {
     pub(super) fn to_float(self) -> f64 {
         match self.radix {
             10 => self.digits.parse().unwrap_or(f64::NAN),
-            radix => self.digits.chars().filter_map(|digit| digit.to_digit(radix)).fold(0.0, |sum, digit| {
-                sum * f64::from(radix) + f64::from(digit)
-            }),
+            radix => self
+                .digits
+                .chars()
+                .filter_map(|digit| digit.to_digit(radix))
+                .fold(0.0, |sum, digit| sum * f64::from(radix) + f64::from(digit)),
         }
+    }
+}
+
+/// A type of whole numbers, with its range.
+pub(super) struct Width<T> {
+    pub(super) parse: fn(digits: &str, radix: u32) -> Result<T, ParseIntError>,
+    pub(super) min: T,
+    pub(super) max: T,
+}
+
+impl<T: Display> Width<T> {
+    /// The number in this type; nothing if it is out of range, for the digits are known to be right.
+    pub(super) fn read(&self, integer: Integer<'_>) -> Option<T> {
+        (self.parse)(integer.digits, integer.radix).ok()
+    }
+
+    /// What errors call a number of this type.
+    pub(super) fn description(&self) -> String {
+        format!("a whole number from {} to {}", self.min, self.max)
     }
 }
 
@@ -96,6 +120,15 @@ mod tests {
     }
 
     #[test]
+    fn a_width_reads_what_is_in_its_range() {
+        let width = Width { parse: i8::from_str_radix, min: i8::MIN, max: i8::MAX };
+        let read = |digits, radix| width.read(Integer { digits, radix });
+        assert_eq!((read("-128", 10), read("7f", 16), read("+17", 10)), (Some(-128), Some(127), Some(17)));
+        assert_eq!((read("128", 10), read("80", 16)), (None, None));
+        assert_eq!(width.description(), "a whole number from -128 to 127");
+    }
+
+    #[test]
     fn fractions_and_exponents_are_floats() {
         assert_eq!(resolve("1.5"), Plain::Float(1.5));
         assert_eq!(resolve("-.5"), Plain::Float(-0.5));
@@ -111,7 +144,8 @@ mod tests {
     #[test]
     fn a_whole_number_of_any_radix_has_its_float() {
         for (text, value) in [("-12", -12.0), ("0xff", 255.0), ("0o17", 15.0)] {
-            assert!(matches!(resolve(text), Plain::Integer(it) if it.to_float() == value), "{text}");
+            let Plain::Integer(integer) = resolve(text) else { panic!("{text}") };
+            assert_eq!(Plain::Float(integer.to_float()), Plain::Float(value), "{text}");
         }
     }
 }

@@ -70,7 +70,9 @@ impl Source {
                 .with_help("save it again with the encoding UTF-8"));
         }
         if bytes.contains(&0) {
-            return Err(Diagnostic::new(format!("{name}: this is not a text file: there are zero bytes in it")));
+            return Err(Diagnostic::new(format!(
+                "{name}: this is not a text file: there are zero bytes in it"
+            )));
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(name, text)),

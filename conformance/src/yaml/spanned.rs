@@ -131,7 +131,10 @@ mod tests {
     #[test]
     fn an_error_inside_keeps_its_own_place() {
         let error = read::<Spanned<Vec<Spanned<u8>>>>("- 1\n- 256\n").unwrap_err();
-        assert_eq!(error.to_string(), "a.yaml:2:3: `256` is out of range: expected a whole number from 0 to 255");
+        assert_eq!(
+            error.to_string(),
+            "a.yaml:2:3: `256` is out of range: expected a whole number from 0 to 255"
+        );
     }
 
     #[test]

@@ -1,0 +1,90 @@
+//! What the command line looks like.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Scenarios for connection redirection in the Windows Filtering Platform: redirect services, callouts and proxy
+/// loops, on a model of the machine.
+#[derive(Debug, Parser)]
+#[command(name = "wfp-conformance", version, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run scenario files or folders, and print the verdicts.
+    Run(Run),
+    /// Print the names of cases, with the features that they need and the requirements that they cover.
+    List(Inputs),
+    /// Read scenario files and say what is wrong with them; run nothing.
+    Check(Inputs),
+    /// Print the JSON Schema of a scenario file.
+    Schema,
+    /// Say what an error code, state, feature, requirement or profile field means, and where it comes from.
+    Explain {
+        /// The name; `errors`, `states`, `features`, `requirements`, `profile`, `ends`, `codes` list them.
+        name: String,
+    },
+    /// Write a first scenario for "my driver and my service", with comments.
+    Init {
+        /// The folder that it is written to.
+        #[arg(default_value = "scenarios")]
+        dir: PathBuf,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Inputs {
+    /// Scenario files or folders [default: the folder `scenarios`, else the suite that is built in].
+    pub(super) paths: Vec<PathBuf>,
+    /// The behaviour profile of the model: documented, doc-parameters, nt-mapped, or a file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "documented")]
+    pub(super) profile: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) inputs: Inputs,
+    /// What the cases run on.
+    #[arg(long, value_enum, default_value = "sim")]
+    pub(super) backend: BackendName,
+    /// Only cases whose name contains TEXT; repeatable, any of them.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Vec<String>,
+    /// Write a report: json=FILE; repeatable.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = report)]
+    pub(super) report: Vec<PathBuf>,
+    /// For everything that is random; printed when it is not given.
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// Cases at once; the result never depends on it [default: the number of cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
+    /// Print the trace of each case, hop by hop.
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum BackendName {
+    /// The model.
+    Sim,
+}
+
+/// The file of `json=FILE`.
+fn report(text: &str) -> Result<PathBuf, String> {
+    match text.split_once('=') {
+        Some(("json", file)) if !file.is_empty() => Ok(file.into()),
+        _ => Err("a report is written as json=FILE".to_owned()),
+    }
+}

@@ -1,0 +1,95 @@
+//! When a connection goes round for ever, and why.
+//!
+//! Two connects are the same when everything is that decides what follows: who dials, where to and in which
+//! family, the set of handles in the records and the last of them, how the records were carried, the private state
+//! of the services, and which services' buffers the record still fits. Records that grow for ever thus repeat.
+//!
+//! Inferred: docs/behaviour.md, "Chains".
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Carried, Cycle, Dialled, HopReport, Service, Why};
+use crate::vocabulary::{Did, Endpoint, Hop, Name, SocketFamily, StateName};
+
+/// What decides what follows a connect.
+#[derive(PartialEq, Eq)]
+pub(super) struct Key {
+    process: Name,
+    destination: Endpoint,
+    family: SocketFamily,
+    handles: Vec<Name>,
+    last: Option<Name>,
+    carried: Carried,
+    attempt: usize,
+    pooled: BTreeMap<Name, Name>,
+    fits: Vec<bool>,
+}
+
+impl Key {
+    /// `None` where the backend does not show what the kernel saw.
+    pub(super) fn of(
+        dialled: &Dialled,
+        attempt: usize,
+        services: &BTreeMap<Name, Arc<Service>>,
+        pooled: &BTreeMap<Name, Name>,
+    ) -> Option<Self> {
+        let hop = dialled.observation.hop.as_ref()?;
+        let mut handles = hop.records.clone();
+        handles.sort_unstable();
+        handles.dedup();
+        let fits = services
+            .values()
+            .filter_map(|service| service.record_limit())
+            .map(|limit| hop.delivered_bytes <= limit)
+            .collect();
+        Some(Self {
+            process: Name::clone(&dialled.process),
+            destination: hop.destination.clone(),
+            family: hop.family,
+            handles,
+            last: hop.records.last().cloned(),
+            carried: dialled.carried,
+            attempt,
+            pooled: pooled.clone(),
+            fits,
+        })
+    }
+}
+
+/// The last of `hops` is the same as the one at `first`: who goes round, and why.
+pub(super) fn explain(hops: &[HopReport], first: usize) -> Cycle {
+    let services = hops[first..hops.len() - 1].iter().map(|hop| Name::clone(&hop.by)).collect();
+    // Each connect of the cycle with the one behind it; the repeated connect stands for the first.
+    let mut pairs: Vec<(&HopReport, &HopReport)> =
+        hops[first..].windows(2).map(|pair| (&pair[0], &pair[1])).collect();
+    pairs.rotate_right(1);
+    let lost = pairs.iter().find(|(behind, connect)| match (&behind.hop, &connect.hop) {
+        (Some(behind), Some(connect)) => !behind.delivered.is_empty() && behind.delivered != connect.records,
+        _ => false,
+    });
+    match lost {
+        Some((_, connect)) => {
+            let why = match connect.carried {
+                Carried::First | Carried::Never | Carried::Failed => Why::NeverSet,
+                Carried::Set(_) | Carried::TooLate => Why::SetAfterConnect,
+                Carried::Foreign => Why::ForeignRecords,
+                Carried::TooSmall => Why::Truncated,
+            };
+            Cycle { services, records_lost_at: Some(Name::clone(&connect.by)), why }
+        }
+        None => {
+            let own_ignored = hops[first..].iter().filter_map(|hop| hop.hop.as_deref()).any(ignores_own_state);
+            let why = if own_ignored { Why::OwnStateIgnored } else { Why::DifferentHandle };
+            Cycle { services, records_lost_at: None, why }
+        }
+    }
+}
+
+/// Whether a callout redirected although it was told that it had done so before.
+fn ignores_own_state(hop: &Hop) -> bool {
+    hop.inspections.iter().any(|seen| {
+        let own = matches!(seen.state, StateName::RedirectedBySelf | StateName::PreviouslyRedirectedBySelf);
+        own && matches!(seen.did, Did::Redirect(_))
+    })
+}

@@ -1,0 +1,591 @@
+//! Following a connection through the services that it is redirected to, until it ends.
+//!
+//! The [`Follower`] plays the redirect services by their policies and speaks to the machine in ops alone, so a
+//! scenario runs the same on every backend. A loop is recognised by what repeats, never by a timeout or a count.
+
+mod ending;
+mod loops;
+mod service;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wfp_sim::WinsockError;
+
+pub use ending::{Carried, Cycle, End, Ending, HopReport, Note, Why};
+pub use service::{
+    Ask, AskOn, Destination, DialFamily, ErrorName, Grow, ListenFamilies, OnError, OnRetry, RecordsFrom, Service,
+    SetWhen,
+};
+
+use self::loops::Key;
+use crate::vocabulary::{
+    Backend, BackendFault, Call, Dial, Endpoint, Length, Name, Observation, Op, Outcome, Output, Place, Query,
+    SetRecords, SocketFamily,
+};
+
+/// Connect attempts after which a connection counts as not ended, where the backend does not show enough to tell a
+/// loop.
+const BOUND: usize = 64;
+
+/// Milliseconds that a connection has to reach its acceptor. On the model they pass at once.
+const ACCEPT_LIMIT: u32 = 2000;
+
+/// Milliseconds after which a connect that nobody answers has ended.
+const CONNECT_LIMIT: u32 = 60_000;
+
+/// The name of a connect that goes on.
+const CONNECT: &str = "connect";
+
+/// A socket that connections can arrive at.
+struct Listener {
+    process: Name,
+    socket: Name,
+    /// The accept that waits on it.
+    accept: Name,
+    serves: Serves,
+}
+
+#[derive(Clone)]
+enum Serves {
+    Service(Name),
+    Destination(Endpoint),
+}
+
+/// Plays redirect services, and follows connections through them.
+pub struct Follower {
+    services: BTreeMap<Name, Arc<Service>>,
+    listeners: Vec<Listener>,
+    /// For a service that pools: the name of the first records that it ever fetched.
+    pooled: BTreeMap<Name, Name>,
+    /// Numbers connections, so that every name is new.
+    count: u64,
+}
+
+/// Which connection to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journey {
+    /// The process that connects first.
+    pub from: Name,
+    /// Where it wants to go.
+    pub to: Endpoint,
+    /// The family of its socket, and of the destination's address.
+    pub family: SocketFamily,
+    /// Whether the connections stay open, beyond the end of the journey.
+    pub keep_open: bool,
+}
+
+/// A service with a connection, on its way out.
+struct Serving {
+    name: Name,
+    service: Arc<Service>,
+    process: Name,
+    /// The records that it is to set.
+    records: Option<Name>,
+    carried: Carried,
+    dial: Dial,
+    learned: SocketFamily,
+    /// Which of the families that it dials is next.
+    attempt: usize,
+    /// The socket of the latest attempt.
+    socket: Name,
+}
+
+/// A connect attempt.
+struct Dialled {
+    by: Name,
+    process: Name,
+    to: Endpoint,
+    family: SocketFamily,
+    carried: Carried,
+    observation: Observation,
+}
+
+/// What a service decided.
+enum Decided<T> {
+    GoesOn(T),
+    Ends(End),
+}
+
+type Result<T> = std::result::Result<T, BackendFault>;
+
+impl Follower {
+    /// A follower without services.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { services: BTreeMap::new(), listeners: Vec::new(), pooled: BTreeMap::new(), count: 0 }
+    }
+
+    /// Starts a service: its process must run already.
+    ///
+    /// # Errors
+    /// Where the backend breaks, or the service cannot listen.
+    pub fn start_service(&mut self, backend: &mut dyn Backend, name: &Name, service: Service) -> Result<()> {
+        let process = service.process.as_ref().unwrap_or(name).clone();
+        let families: &[SocketFamily] = match service.families {
+            ListenFamilies::Ipv4 => &[SocketFamily::Ipv4],
+            ListenFamilies::Ipv6 => &[SocketFamily::Ipv6],
+            ListenFamilies::Both => &[SocketFamily::Ipv4, SocketFamily::Ipv6],
+            ListenFamilies::Dual => &[SocketFamily::Dual],
+        };
+        for family in families {
+            let serves = Serves::Service(Name::clone(name));
+            self.listen(backend, &process, &service.listen, *family, serves)?;
+        }
+        self.services.insert(Name::clone(name), Arc::new(service));
+        Ok(())
+    }
+
+    /// Starts a destination: a process that listens at an endpoint, in these families, and accepts whatever
+    /// comes.
+    ///
+    /// # Errors
+    /// Where the backend breaks, or the process cannot listen.
+    pub fn start_destination(
+        &mut self,
+        backend: &mut dyn Backend,
+        process: &Name,
+        endpoint: &Endpoint,
+        families: &[SocketFamily],
+    ) -> Result<()> {
+        let at = Endpoint { place: Place::Any, port: endpoint.port };
+        for family in families {
+            self.listen(backend, process, &at, *family, Serves::Destination(endpoint.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn listen(
+        &mut self,
+        backend: &mut dyn Backend,
+        process: &Name,
+        at: &Endpoint,
+        family: SocketFamily,
+        serves: Serves,
+    ) -> Result<()> {
+        let what = match &serves {
+            Serves::Service(name) => name.to_string(),
+            Serves::Destination(endpoint) => endpoint.to_string(),
+        };
+        let socket: Name = format!("{what}/{family}").into();
+        let accept: Name = format!("{what}/{family}/accept").into();
+        let at = match family {
+            SocketFamily::Dual => Endpoint { place: Place::Any, port: at.port },
+            _ => at.clone(),
+        };
+        let calls = [
+            Call::Socket { family, overlapped: true, nonblocking: false },
+            Call::Bind { socket: Name::clone(&socket), to: at.clone(), mapped: false },
+            Call::Listen { socket: Name::clone(&socket), backlog: 200 },
+        ];
+        for call in calls {
+            let observation = apply(backend, process, Some(&socket), call)?;
+            if let Some(error) = observation.error() {
+                return Err(BackendFault(format!("{what} cannot listen at {at}: {error}")));
+            }
+        }
+        let listener = Listener { process: Name::clone(process), socket, accept, serves };
+        post_accept(backend, &listener)?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    /// Connects, lets the services do what they do, and tells how it ended.
+    ///
+    /// # Errors
+    /// Where the backend breaks.
+    pub fn follow(&mut self, backend: &mut dyn Backend, journey: &Journey) -> Result<Ending> {
+        let mut opened = Vec::new();
+        let ending = self.walk(backend, journey, &mut opened);
+        if !journey.keep_open {
+            for (process, socket) in opened {
+                apply(backend, &process, None, Call::Close { socket })?;
+            }
+        }
+        ending
+    }
+
+    fn walk(
+        &mut self,
+        backend: &mut dyn Backend,
+        journey: &Journey,
+        opened: &mut Vec<(Name, Name)>,
+    ) -> Result<Ending> {
+        let mut hops: Vec<HopReport> = Vec::new();
+        let mut seen: Vec<Key> = Vec::new();
+        let mut serving: Option<Serving> = None;
+        loop {
+            let dialled = match &mut serving {
+                None => self.dial_first(backend, journey, opened)?,
+                Some(serving) => match self.dial_on(backend, serving, opened, notes_of(&mut hops))? {
+                    Decided::GoesOn(dialled) => dialled,
+                    Decided::Ends(end) => return Ok(Ending::new(end, hops)),
+                },
+            };
+            let attempt = serving.as_ref().map_or(0, |serving| serving.attempt);
+            let key = Key::of(&dialled, attempt, &self.services, &self.pooled);
+            let mut observation = dialled.observation;
+            let hop = observation.hop.take();
+            if observation.outcome == Outcome::Pending {
+                observation = self.wait_for_connect(backend, &dialled.process)?;
+            }
+            let error = observation.error();
+            hops.push(HopReport {
+                by: dialled.by,
+                process: dialled.process,
+                to: dialled.to,
+                family: dialled.family,
+                carried: dialled.carried,
+                hop,
+                error,
+                accepted_by: None,
+                then: Vec::new(),
+            });
+            match key {
+                Some(key) => {
+                    if let Some(first) = seen.iter().position(|earlier| *earlier == key) {
+                        let cycle = loops::explain(&hops, first);
+                        return Ok(Ending { cycle: Some(cycle), ..Ending::new(End::Loop, hops) });
+                    }
+                    seen.push(key);
+                }
+                None if hops.len() >= BOUND => return Ok(Ending::new(End::NotEnded, hops)),
+                None => {}
+            }
+            if let Some(error) = error {
+                serving = match serving.take().and_then(Serving::next_attempt) {
+                    Some(again) => Some(again),
+                    None => return Ok(Ending::new(end_of(error), hops)),
+                };
+                continue;
+            }
+            if let Some(serving) = &mut serving {
+                let behind = hops.len().saturating_sub(2);
+                set_late(backend, serving, hops.get_mut(behind).map(|hop| &mut hop.then))?;
+            }
+
+            let Some((listener, accepted)) = self.next_accept(backend)? else {
+                return Ok(Ending::new(End::Stalled, hops));
+            };
+            let Listener { process, serves, .. } = &self.listeners[listener];
+            opened.push((Name::clone(process), Name::clone(&accepted)));
+            let Some(last) = hops.last_mut() else { return Ok(Ending::new(End::Stalled, hops)) };
+            match serves.clone() {
+                Serves::Destination(endpoint) => {
+                    last.accepted_by = Some(endpoint.to_string().into());
+                    let end = if endpoint == journey.to { End::Reached } else { End::WrongDestination };
+                    return Ok(Ending::new(end, hops));
+                }
+                Serves::Service(name) => {
+                    last.accepted_by = Some(Name::clone(&name));
+                    match self.serve(backend, &name, listener, &accepted, last)? {
+                        Decided::GoesOn(next) => serving = Some(next),
+                        Decided::Ends(end) => return Ok(Ending::new(end, hops)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn dial_first(
+        &mut self,
+        backend: &mut dyn Backend,
+        journey: &Journey,
+        opened: &mut Vec<(Name, Name)>,
+    ) -> Result<Dialled> {
+        let socket = self.fresh_name("app");
+        apply(backend, &journey.from, Some(&socket), Call::Socket {
+            family: journey.family,
+            overlapped: true,
+            nonblocking: false,
+        })?;
+        opened.push((Name::clone(&journey.from), Name::clone(&socket)));
+        let to = Dial::Endpoint(journey.to.clone());
+        let call = Call::Connect { socket, to, family: Some(journey.family), ex: false };
+        let observation = apply(backend, &journey.from, Some(&CONNECT.into()), call)?;
+        Ok(Dialled {
+            by: Name::clone(&journey.from),
+            process: Name::clone(&journey.from),
+            to: journey.to.clone(),
+            family: journey.family,
+            carried: Carried::First,
+            observation,
+        })
+    }
+
+    /// A service accepted a connection: it asks, and decides whether it dials.
+    fn serve(
+        &mut self,
+        backend: &mut dyn Backend,
+        name: &Name,
+        listener: usize,
+        accepted: &Name,
+        hop: &mut HopReport,
+    ) -> Result<Decided<Serving>> {
+        let Some(service) = self.services.get(name).cloned() else {
+            return Err(BackendFault(format!("there is no service `{name}`")));
+        };
+        let Listener { process, socket, .. } = &self.listeners[listener];
+        let process = Name::clone(process);
+        let asked = match service.ask_on {
+            AskOn::Accepted => Name::clone(accepted),
+            AskOn::Listening => Name::clone(socket),
+        };
+        let give_up = if service.on_error == OnError::Hold { End::Stalled } else { End::Closed };
+
+        let own = self.fresh_name(&format!("{name}/records"));
+        let mut carried = Carried::Never;
+        let mut records = None;
+        if service.records != Ask::Never {
+            let answer = ask(backend, &process, &asked, &own, &service.records, Call::QueryRecords)?;
+            hop.then.push(Note::Records(answer));
+            match answer {
+                Ok(_) => {
+                    carried = Carried::Set(service.set);
+                    records = Some(own);
+                }
+                Err(_) if service.on_error != OnError::Dial => return Ok(Decided::Ends(give_up)),
+                Err(_) => {
+                    let there = hop.hop.as_ref().is_some_and(|hop| !hop.delivered.is_empty());
+                    let short = there && service.ask_on == AskOn::Accepted;
+                    carried = if short { Carried::TooSmall } else { Carried::Failed };
+                }
+            }
+        }
+        let dial = match &service.destination {
+            Destination::Fixed(endpoint) => Dial::Endpoint(endpoint.clone()),
+            Destination::Context => {
+                let context = self.fresh_name(&format!("{name}/context"));
+                let answer = ask(backend, &process, &asked, &context, &service.context, Call::QueryContext)?;
+                hop.then.push(Note::Context(answer));
+                if answer.is_err() {
+                    return Ok(Decided::Ends(give_up));
+                }
+                Dial::Context(context)
+            }
+        };
+        if service.records_from == RecordsFrom::Pooled
+            && let Some(own) = records
+        {
+            let pooled = self.pooled.entry(Name::clone(name)).or_insert_with(|| Name::clone(&own));
+            if *pooled != own {
+                carried = Carried::Foreign;
+            }
+            records = Some(Name::clone(pooled));
+        }
+        match service.set {
+            SetWhen::Never => {
+                carried = Carried::Never;
+                records = None;
+            }
+            SetWhen::AfterConnect if records.is_some() => carried = Carried::TooLate,
+            _ => {}
+        }
+        let name = Name::clone(name);
+        let socket = Name::clone(&name);
+        let learned = hop.family;
+        Ok(Decided::GoesOn(Serving { name, service, process, records, carried, dial, learned, attempt: 0, socket }))
+    }
+
+    fn dial_on(
+        &mut self,
+        backend: &mut dyn Backend,
+        serving: &mut Serving,
+        opened: &mut Vec<(Name, Name)>,
+        notes: &mut Vec<Note>,
+    ) -> Result<Decided<Dialled>> {
+        let service = Arc::clone(&serving.service);
+        let process = Name::clone(service.dial_process.as_ref().unwrap_or(&serving.process));
+        let (own, written) = service.dial.get(serving.attempt).copied().unwrap_or_default().families(serving.learned);
+        let socket = self.fresh_name(&format!("{}/onward", serving.name));
+        serving.socket = Name::clone(&socket);
+        let call = Call::Socket { family: own, overlapped: true, nonblocking: false };
+        apply(backend, &process, Some(&socket), call)?;
+        opened.push((Name::clone(&process), Name::clone(&socket)));
+
+        let mut carried = serving.carried;
+        for step in [SetWhen::BeforeBind, SetWhen::BeforeConnect] {
+            if let (SetWhen::BeforeConnect, Some(bind)) = (step, &service.bind) {
+                let mapped = written == SocketFamily::Dual;
+                let call = Call::Bind { socket: Name::clone(&socket), to: bind.clone(), mapped };
+                apply(backend, &process, None, call)?;
+            }
+            let Some(records) = serving.records.as_ref().filter(|_| service.set == step) else { continue };
+            let result = set_records(backend, &process, &socket, records)?;
+            notes.push(Note::Set(step, result));
+            if result.is_err() {
+                carried = Carried::Failed;
+                match service.on_error {
+                    OnError::Close => return Ok(Decided::Ends(End::Closed)),
+                    OnError::Hold => return Ok(Decided::Ends(End::Stalled)),
+                    OnError::Dial => {}
+                }
+            }
+        }
+        let call = Call::Connect { socket, to: serving.dial.clone(), family: Some(written), ex: false };
+        let observation = apply(backend, &process, Some(&CONNECT.into()), call)?;
+        let to = match (&serving.dial, &observation.hop) {
+            (Dial::Endpoint(endpoint), _) => endpoint.clone(),
+            (Dial::Context(_), Some(hop)) => hop.destination.clone(),
+            (Dial::Context(context), None) => Endpoint { place: Place::Host(Name::clone(context)), port: None },
+        };
+        let by = Name::clone(&serving.name);
+        Ok(Decided::GoesOn(Dialled { by, process, to, family: written, carried, observation }))
+    }
+
+    /// Waits until one of the listeners has a connection, and lets it wait for the next one.
+    fn next_accept(&mut self, backend: &mut dyn Backend) -> Result<Option<(usize, Name)>> {
+        let calls: Vec<Name> = self.listeners.iter().map(|listener| Name::clone(&listener.accept)).collect();
+        let process = self.listeners.first().map(|listener| Name::clone(&listener.process));
+        let Some(process) = process else { return Ok(None) };
+        let observation = apply(backend, &process, None, Call::Wait { calls, limit: ACCEPT_LIMIT })?;
+        let Some((completed, result)) = observation.completed else { return Ok(None) };
+        let Some(index) = self.listeners.iter().position(|listener| listener.accept == completed) else {
+            return Err(BackendFault(format!("`{completed}` completed, which nobody waited for")));
+        };
+        if let Some(error) = result.error() {
+            return Err(BackendFault(format!("`{completed}` failed: {error}")));
+        }
+        let next = self.fresh_name(&format!("{}/accept", self.listeners[index].socket));
+        let listener = &mut self.listeners[index];
+        let accepted = std::mem::replace(&mut listener.accept, next);
+        post_accept(backend, listener)?;
+        Ok(Some((index, accepted)))
+    }
+
+    fn wait_for_connect(&self, backend: &mut dyn Backend, process: &Name) -> Result<Observation> {
+        let call = Call::Wait { calls: vec![CONNECT.into()], limit: CONNECT_LIMIT };
+        let observation = apply(backend, process, None, call)?;
+        Ok(match observation.completed {
+            Some((_, result)) => *result,
+            None => Observation::new(Outcome::Error(WinsockError::WSAETIMEDOUT)),
+        })
+    }
+
+    fn fresh_name(&mut self, what: &str) -> Name {
+        self.count += 1;
+        format!("{what}.{}", self.count).into()
+    }
+}
+
+impl Default for Follower {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ending {
+    fn new(end: End, hops: Vec<HopReport>) -> Self {
+        Self { end, connects: u32::try_from(hops.len()).unwrap_or(u32::MAX), cycle: None, hops }
+    }
+}
+
+impl Serving {
+    /// The next family that the service dials, on a fresh socket.
+    fn next_attempt(mut self) -> Option<Self> {
+        self.attempt += 1;
+        if self.attempt >= self.service.dial.len() {
+            return None;
+        }
+        if self.service.on_retry == OnRetry::Forget {
+            self.records = None;
+            self.carried = Carried::Never;
+        }
+        Some(self)
+    }
+}
+
+/// Where to write down what the service does that accepted the last connect.
+fn notes_of(hops: &mut Vec<HopReport>) -> &mut Vec<Note> {
+    // A service dials only after it accepted a connection, so there is a hop; a retry belongs to the hop that was
+    // accepted.
+    let accepted = hops.iter().rposition(|hop| hop.accepted_by.is_some()).unwrap_or(0);
+    &mut hops[accepted].then
+}
+
+/// A connect that fails ends the journey in one of three ways.
+fn end_of(error: WinsockError) -> End {
+    match error {
+        WinsockError::WSAEACCES => End::Blocked,
+        WinsockError::WSAETIMEDOUT => End::Stalled,
+        _ => End::Refused,
+    }
+}
+
+fn apply(backend: &mut dyn Backend, process: &Name, name: Option<&Name>, call: Call) -> Result<Observation> {
+    backend.apply(&Op { process: Name::clone(process), thread: 0, name: name.cloned(), call })
+}
+
+fn post_accept(backend: &mut dyn Backend, listener: &Listener) -> Result<()> {
+    let call = Call::Accept { socket: Name::clone(&listener.socket) };
+    let observation = apply(backend, &listener.process, Some(&listener.accept), call)?;
+    match observation.outcome {
+        Outcome::Pending => Ok(()),
+        other => Err(BackendFault(format!("accept on `{}` did not wait: {other:?}", listener.socket))),
+    }
+}
+
+fn set_records(
+    backend: &mut dyn Backend,
+    process: &Name,
+    socket: &Name,
+    records: &Name,
+) -> Result<std::result::Result<(), WinsockError>> {
+    let call = Call::SetRecords(SetRecords::of(Name::clone(socket), Name::clone(records)));
+    Ok(apply(backend, process, None, call)?.error().map_or(Ok(()), Err))
+}
+
+/// A service that sets the records when it is too late does so now.
+fn set_late(backend: &mut dyn Backend, serving: &mut Serving, notes: Option<&mut Vec<Note>>) -> Result<()> {
+    if serving.service.set != SetWhen::AfterConnect {
+        return Ok(());
+    }
+    let Some(records) = serving.records.take() else { return Ok(()) };
+    let process = serving.service.dial_process.as_ref().unwrap_or(&serving.process);
+    let result = set_records(backend, process, &serving.socket, &records)?;
+    if let Some(notes) = notes {
+        notes.push(Note::Set(SetWhen::AfterConnect, result));
+    }
+    Ok(())
+}
+
+/// Asks for records or context as a service does, and names what comes.
+fn ask(
+    backend: &mut dyn Backend,
+    process: &Name,
+    socket: &Name,
+    name: &Name,
+    how: &Ask,
+    call: fn(Query) -> Call,
+) -> Result<std::result::Result<u32, WinsockError>> {
+    let mut query = |length: u32| -> Result<(std::result::Result<u32, WinsockError>, u32)> {
+        let out = Output { length: Length::Bytes(length), ..Output::default() };
+        let query = Query { out, ..Query::of(Name::clone(socket)) };
+        let observation = apply(backend, process, Some(name), call(query))?;
+        let told = match observation.bytes_returned {
+            Some(crate::vocabulary::Word::Value(bytes)) => bytes,
+            _ => 0,
+        };
+        Ok((observation.error().map_or(Ok(told), Err), told))
+    };
+    match how {
+        Ask::Never => Ok(Err(WinsockError::WSAEINVAL)),
+        Ask::Fixed(length) => Ok(query(*length)?.0),
+        Ask::SizeQuery => match query(0)? {
+            (Err(_), told) if told > 0 => Ok(query(told)?.0),
+            (result, _) => Ok(result),
+        },
+        Ask::Grow(grow) => {
+            let mut length = grow.from;
+            loop {
+                let (result, told) = query(length)?;
+                let grows = result.is_err_and(|error| grow.on.iter().any(|name| name.0 == error));
+                let next = if told > length { told } else { length.saturating_mul(2).max(1) };
+                if !grows || length >= grow.to {
+                    return Ok(result);
+                }
+                length = next.min(grow.to);
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What a redirect service does with a connection, as data.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wfp_sim::WinsockError;
+
+use crate::vocabulary::{Endpoint, Name, Place, SocketFamily, error_name};
+
+/// A redirect service: where it listens, and what it does with each connection that it accepts. Whatever is left
+/// out is what a careful service does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Service {
+    /// The process that it runs in; by default one of its own name, with administrative rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Name>,
+    /// The process that dials out; by default the one that accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dial_process: Option<Name>,
+    /// Where it listens.
+    pub listen: Endpoint,
+    /// In which families it listens.
+    #[serde(default)]
+    pub families: ListenFamilies,
+    /// How it learns the destination.
+    #[serde(default)]
+    pub destination: Destination,
+    /// How it asks for the redirect records.
+    #[serde(default)]
+    pub records: Ask,
+    /// How it asks for the redirect context.
+    #[serde(default)]
+    pub context: Ask,
+    /// Which socket it asks on.
+    #[serde(default)]
+    pub ask_on: AskOn,
+    /// Whose records it sets.
+    #[serde(default)]
+    pub records_from: RecordsFrom,
+    /// Whether and when it sets the records on the socket that it dials with.
+    #[serde(default)]
+    pub set: SetWhen,
+    /// Where it binds that socket before it dials; by default nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind: Option<Endpoint>,
+    /// The families that it dials, one after the other on a fresh socket each, until one connects.
+    #[serde(default = "same_family")]
+    pub dial: Vec<DialFamily>,
+    /// Whether it sets the records on the fresh socket too when it dials again.
+    #[serde(default)]
+    pub on_retry: OnRetry,
+    /// What it does when records or context cannot be had, or not be set.
+    #[serde(default)]
+    pub on_error: OnError,
+}
+
+fn same_family() -> Vec<DialFamily> {
+    vec![DialFamily::Same]
+}
+
+impl Service {
+    /// A careful service that listens at this port of the loopback addresses.
+    #[must_use]
+    pub fn at(port: u16) -> Self {
+        Self {
+            process: None,
+            dial_process: None,
+            listen: Endpoint::new(Place::Loopback, port),
+            families: ListenFamilies::Both,
+            destination: Destination::Context,
+            records: Ask::default(),
+            context: Ask::default(),
+            ask_on: AskOn::Accepted,
+            records_from: RecordsFrom::Own,
+            set: SetWhen::BeforeBind,
+            bind: None,
+            dial: same_family(),
+            on_retry: OnRetry::Set,
+            on_error: OnError::Close,
+        }
+    }
+
+    /// The largest record that its query can take, where it has a limit.
+    #[must_use]
+    pub fn record_limit(&self) -> Option<u32> {
+        match &self.records {
+            Ask::Fixed(bytes) => Some(*bytes),
+            Ask::Grow(grow) => Some(grow.to),
+            Ask::SizeQuery | Ask::Never => None,
+        }
+    }
+}
+
+/// In which families a service listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenFamilies {
+    /// IPv4 alone.
+    Ipv4,
+    /// IPv6 alone.
+    Ipv6,
+    /// One socket for each.
+    #[default]
+    Both,
+    /// One dual-stack socket, at the wildcard address.
+    Dual,
+}
+
+/// How a service learns the destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Destination {
+    /// From the context, which starts with it.
+    #[default]
+    Context,
+    /// It knows it.
+    Fixed(Endpoint),
+}
+
+/// How a service asks for a blob of unknown size.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// Once, with a buffer of this many bytes.
+    Fixed(u32),
+    /// With a length of 0 first, then with the size that it was told.
+    SizeQuery,
+    /// With larger and larger buffers.
+    Grow(Grow),
+    /// Not at all.
+    Never,
+}
+
+impl Default for Ask {
+    /// Grows from 1,024 bytes, the size that Microsoft's pages suggest, on whatever error: what works under every
+    /// reading of the documents.
+    fn default() -> Self {
+        Self::Grow(Grow::default())
+    }
+}
+
+/// Larger and larger buffers: the size that the failed call told, or else twice as much.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Grow {
+    /// Bytes of the first buffer.
+    #[serde(default = "grow_from")]
+    pub from: u32,
+    /// Bytes of the largest one.
+    #[serde(default = "grow_to")]
+    pub to: u32,
+    /// The errors on which it grows; by default any that a buffer can be the cause of.
+    #[serde(default = "grow_on")]
+    pub on: Vec<ErrorName>,
+}
+
+fn grow_from() -> u32 {
+    1024
+}
+
+fn grow_to() -> u32 {
+    65536
+}
+
+fn grow_on() -> Vec<ErrorName> {
+    use WinsockError as E;
+    [E::ERROR_INSUFFICIENT_BUFFER, E::WSAEFAULT, E::WSAEINVAL, E::WSAENOBUFS].map(ErrorName).to_vec()
+}
+
+impl Default for Grow {
+    fn default() -> Self {
+        Self { from: grow_from(), to: grow_to(), on: grow_on() }
+    }
+}
+
+/// An error code, written by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ErrorName(
+    #[serde(with = "error_name")]
+    #[schemars(with = "String")]
+    pub WinsockError,
+);
+
+/// Which socket a service asks on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AskOn {
+    /// The accepted one.
+    #[default]
+    Accepted,
+    /// The listening one, which knows nothing.
+    Listening,
+}
+
+/// Whose records a service sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordsFrom {
+    /// Those of the connection that it accepted.
+    #[default]
+    Own,
+    /// Those of the first connection that it ever accepted, as a pool does that opens its upstreams once.
+    Pooled,
+}
+
+/// Whether and when a service sets the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SetWhen {
+    /// Before it binds the socket.
+    #[default]
+    BeforeBind,
+    /// After it bound the socket, before it connects.
+    BeforeConnect,
+    /// After it connected, which is too late.
+    AfterConnect,
+    /// Never.
+    Never,
+}
+
+/// How a service dials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DialFamily {
+    /// In the family of the destination that it learned, on a socket of that family; a v4-mapped destination on a
+    /// dual-stack socket.
+    #[default]
+    Same,
+    /// The destination's IPv4 address.
+    Ipv4,
+    /// The destination's IPv6 address.
+    Ipv6,
+    /// The destination's IPv4 address, v4-mapped on a dual-stack socket.
+    Mapped,
+    /// The destination's IPv4 address, v4-mapped on a socket that serves IPv6 alone.
+    MappedOnIpv6,
+}
+
+impl DialFamily {
+    /// The family of the socket, and how the destination is written; `learned` is the family of the connection
+    /// behind.
+    #[must_use]
+    pub fn families(self, learned: SocketFamily) -> (SocketFamily, SocketFamily) {
+        match self {
+            Self::Same => (learned, learned),
+            Self::Ipv4 => (SocketFamily::Ipv4, SocketFamily::Ipv4),
+            Self::Ipv6 => (SocketFamily::Ipv6, SocketFamily::Ipv6),
+            Self::Mapped => (SocketFamily::Dual, SocketFamily::Dual),
+            Self::MappedOnIpv6 => (SocketFamily::Ipv6, SocketFamily::Dual),
+        }
+    }
+}
+
+/// What a service does on the fresh socket of a second attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnRetry {
+    /// It sets the records again.
+    #[default]
+    Set,
+    /// It forgets them.
+    Forget,
+}
+
+/// What a service does when it cannot have the records or the context, or cannot set the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// It closes the connection.
+    #[default]
+    Close,
+    /// It dials all the same, without records.
+    Dial,
+    /// It keeps the connection and does nothing.
+    Hold,
+}

@@ -1,0 +1,333 @@
+//! One case on one backend: set up, steps, end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wfp_sim::Profile;
+use wfp_sim::profile::Field;
+
+use super::{CaseRun, Failure, Options, Status, trace};
+use crate::follow::{Ending, Follower, Journey};
+use crate::scenario::{Case, Expect, Known, LoadedCase, OkExpect, Step, Sweep, SweepRow, describe, families};
+use crate::vocabulary::{
+    Backend, BackendFault, Call, Endpoint, Feature, HostSpec, Length, Name, Observation, Op, Place, ProcessSpec,
+    Settings,
+};
+use crate::yaml::{Node, Span};
+
+/// The name of the machine that the callouts are on.
+const LOCAL: &str = "local";
+
+/// Runs a case.
+///
+/// # Errors
+/// Where the backend breaks; that is no failure of the case.
+pub fn run_case(
+    backend: &mut dyn Backend,
+    loaded: &LoadedCase,
+    options: &Options,
+    seed: u64,
+) -> Result<CaseRun, BackendFault> {
+    let start = Instant::now();
+    let mut run = CaseRun {
+        status: Status::Passed,
+        reason: None,
+        failure: None,
+        ending: None,
+        observed: Vec::new(),
+        trace: Vec::new(),
+        duration: start.elapsed(),
+    };
+    let missing: Vec<&str> =
+        loaded.features.iter().filter(|feature| !backend.features().contains(feature)).map(|f| f.name()).collect();
+    if !missing.is_empty() {
+        run.status = Status::Skipped;
+        run.reason = Some(format!("the backend lacks {}", missing.join(", ")));
+        return Ok(run);
+    }
+    let profile = profile_of(&loaded.case, &options.profile);
+    backend.reset(&Settings { profile: profile.clone(), seed })?;
+    let chosen = backend.features().contains(&Feature::Profile).then_some(profile);
+    let mut player = Player {
+        backend,
+        loaded,
+        profile: chosen,
+        follower: Follower::new(),
+        processes: Vec::new(),
+        blobs: BTreeMap::new(),
+        keeps_trace: options.trace,
+        run: &mut run,
+    };
+    player.set_up()?;
+    for (index, step) in loaded.case.steps.iter().enumerate() {
+        if let Some(failure) = player.step(index, step)? {
+            player.run.failure = Some(failure);
+            break;
+        }
+    }
+    if player.run.failure.is_none() {
+        player.run.failure = player.look_for_leaks()?;
+    }
+    if run.failure.is_some() {
+        run.status = Status::Failed;
+    }
+    run.duration = start.elapsed();
+    Ok(run)
+}
+
+/// The profile of the run, with what the case is about.
+fn profile_of(case: &Case, profile: &Profile) -> Profile {
+    let mut profile = profile.clone();
+    for (name, value) in &case.profile {
+        if let Some(field) = Field::by_name(name) {
+            // That the value exists was checked when the case was read.
+            let _ = field.set(&mut profile, &value.0);
+        }
+    }
+    profile
+}
+
+struct Player<'a> {
+    backend: &'a mut dyn Backend,
+    loaded: &'a LoadedCase,
+    /// Where the backend's can be chosen.
+    profile: Option<Profile>,
+    follower: Follower,
+    processes: Vec<Name>,
+    blobs: BTreeMap<Name, Arc<[u8]>>,
+    keeps_trace: bool,
+    run: &'a mut CaseRun,
+}
+
+impl Player<'_> {
+    // Set up.
+
+    fn set_up(&mut self) -> Result<(), BackendFault> {
+        let case = &self.loaded.case;
+        for (name, host) in case.hosts.iter().filter(|(name, _)| &***name != LOCAL) {
+            let call = Call::AddHost(HostSpec { name: Name::clone(name), silent: host.silent });
+            self.apply(name, 0, None, call)?;
+        }
+        for (name, process) in &case.processes {
+            self.start(name, process.clone())?;
+        }
+        for (name, service) in &case.services {
+            let own = service.process.as_ref().unwrap_or(name);
+            for process in std::iter::once(own).chain(&service.dial_process) {
+                if !self.processes.contains(process) {
+                    self.start(process, ProcessSpec { elevated: true, ..ProcessSpec::default() })?;
+                }
+            }
+        }
+        for (name, callout) in &case.callouts {
+            let spec = Arc::new(callout.spec(name, &case.services));
+            self.apply(name, 0, None, Call::InstallCallout(spec))?;
+        }
+        for (name, host) in &case.hosts {
+            for port in &host.listen {
+                let process: Name = format!("{name}:{port}").into();
+                self.start(&process, ProcessSpec { host: Name::clone(name), ..ProcessSpec::default() })?;
+                let endpoint = Endpoint::new(Place::Host(Name::clone(name)), *port);
+                self.follower.start_destination(self.backend, &process, &endpoint, families(host.families))?;
+            }
+        }
+        for (name, service) in &case.services {
+            self.follower.start_service(self.backend, name, service.clone())?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, name: &Name, spec: ProcessSpec) -> Result<(), BackendFault> {
+        self.processes.push(Name::clone(name));
+        self.apply(name, 0, None, Call::StartProcess(spec)).map(|_| ())
+    }
+
+    fn apply(
+        &mut self,
+        process: &Name,
+        thread: u32,
+        name: Option<&Name>,
+        call: Call,
+    ) -> Result<Observation, BackendFault> {
+        let observed = self.backend.apply(&Op { process: Name::clone(process), thread, name: name.cloned(), call })?;
+        if let Some(name) = name {
+            self.remember(name, &observed);
+        }
+        if let Some((name, result)) = &observed.completed {
+            self.remember(name, result);
+        }
+        Ok(observed)
+    }
+
+    fn remember(&mut self, name: &Name, observed: &Observation) {
+        if let Some(stored) = observed.stored.as_ref().filter(|_| observed.is_ok()) {
+            self.blobs.insert(Name::clone(name), Arc::clone(&stored.bytes));
+        }
+    }
+
+    // Steps.
+
+    fn step(&mut self, index: usize, step: &Step) -> Result<Option<Failure>, BackendFault> {
+        if let Some(follow) = &step.follow {
+            let journey = Journey {
+                from: Name::clone(&follow.from),
+                to: follow.to.clone(),
+                family: follow.family,
+                keep_open: follow.keep_open,
+            };
+            let ending = self.follower.follow(self.backend, &journey)?;
+            if self.keeps_trace {
+                self.run.trace.extend(trace::hops(&ending).lines().map(str::to_owned));
+            }
+            let failure = self.check_ending(index, step, &ending);
+            self.run.ending = Some(ending);
+            return Ok(failure);
+        }
+        let process = step.process.clone().unwrap_or_else(|| "".into());
+        if let Some(sweep) = &step.sweep {
+            return self.sweep(index, &process, step.thread, sweep);
+        }
+        let Some(call) = &step.op else { return Ok(None) };
+        let observed = self.apply(&process, step.thread, step.name.as_ref(), call.clone())?;
+        if self.keeps_trace {
+            self.run.trace.push(format!("{process}: {} -> {}", call.name(), describe(&observed)));
+        }
+        let success = Expect::Ok(OkExpect::default());
+        let expect = step.expect.as_ref().unwrap_or(&success);
+        Ok(self.check(index, expect, &observed, &["expect"], ""))
+    }
+
+    fn sweep(
+        &mut self,
+        index: usize,
+        process: &Name,
+        thread: u32,
+        sweep: &Sweep,
+    ) -> Result<Option<Failure>, BackendFault> {
+        if self.backend.features().contains(&Feature::KernelView) {
+            let Some((_, _, socket)) = sweep.op.references().first().copied() else { return Ok(None) };
+            let call = Call::Describe { socket: Name::clone(socket) };
+            let state = self.apply(process, thread, None, call)?.state;
+            if state != Some(sweep.state) {
+                let expected = format!("a socket in the state {:?}", sweep.state);
+                let observed = state.map_or("none".to_owned(), |state| format!("{state:?}"));
+                return Ok(Some(self.failure(index, &["sweep", "state"], expected, observed)));
+            }
+        }
+        for (number, SweepRow { lengths, expect }) in sweep.rows.iter().enumerate() {
+            for length in lengths {
+                let observed = self.apply(process, thread, None, with_length(&sweep.op, *length))?;
+                if self.keeps_trace {
+                    let name = sweep.op.name();
+                    self.run.trace.push(format!("{process}: {name}, length {length} -> {}", describe(&observed)));
+                }
+                let number = number.to_string();
+                let path = ["sweep", "rows", &number, "expect"];
+                let failure = self.check(index, expect, &observed, &path, &format!("with length {length}: "));
+                if failure.is_some() {
+                    return Ok(failure);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    // Expectations.
+
+    fn known<'a>(&'a self, blob: &'a dyn Fn(&str) -> Option<Arc<[u8]>>) -> Known<'a> {
+        Known { profile: self.profile.as_ref(), blob }
+    }
+
+    fn check(
+        &mut self,
+        index: usize,
+        expect: &Expect,
+        observed: &Observation,
+        path: &[&str],
+        prefix: &str,
+    ) -> Option<Failure> {
+        if matches!(expect, Expect::Profile(_) | Expect::OneOf(_) | Expect::ByProfile(_)) {
+            let text = describe(observed);
+            if !self.run.observed.contains(&text) {
+                self.run.observed.push(text);
+            }
+        }
+        let touched = observed.stored.as_ref().is_some_and(|stored| !stored.rest_untouched);
+        let blob = |name: &str| self.blobs.get(name).cloned();
+        let mismatch = if touched {
+            Some("nothing written behind what the call stores".to_owned())
+        } else {
+            expect.check(observed, self.known(&blob))
+        };
+        let expected = mismatch?;
+        let observed = if touched { "bytes behind it changed".to_owned() } else { describe(observed) };
+        Some(self.failure(index, path, format!("{prefix}{expected}"), observed))
+    }
+
+    fn check_ending(&mut self, index: usize, step: &Step, ending: &Ending) -> Option<Failure> {
+        let expect = step.expect.as_ref()?;
+        if matches!(expect, Expect::OneOf(_) | Expect::ByProfile(_)) {
+            self.run.observed.push(ending.to_string());
+        }
+        let blob = |_: &str| None;
+        let (expected, observed) = expect.check_ending(ending, self.known(&blob))?;
+        Some(self.failure(index, &["expect"], expected, observed))
+    }
+
+    /// A failure at a place of a step.
+    fn failure(&self, index: usize, path: &[&str], expected: String, observed: String) -> Failure {
+        let steps = self.loaded.tree.get("steps").map(Node::items).unwrap_or_default();
+        let mut span: Option<Span> = None;
+        if let Some(mut node) = steps.get(index) {
+            for part in path {
+                let next = match part.parse::<usize>() {
+                    Ok(index) => node.items().get(index),
+                    Err(_) => node.get(part),
+                };
+                match next {
+                    Some(next) => node = next,
+                    None => break,
+                }
+            }
+            span = Some(node.span.clone());
+        }
+        let span = span.unwrap_or_else(|| self.loaded.tree.span.clone());
+        Failure { step: index + 1, expected, observed, span }
+    }
+
+    // End.
+
+    /// When every process has ended, nothing is left of what they had.
+    fn look_for_leaks(&mut self) -> Result<Option<Failure>, BackendFault> {
+        for process in std::mem::take(&mut self.processes) {
+            // A step may have ended it already.
+            let _ = self.backend.apply(&Op { process, thread: 0, name: None, call: Call::EndProcess {} });
+        }
+        if !self.backend.features().contains(&Feature::KernelView) {
+            return Ok(None);
+        }
+        let process: Name = "kernel".into();
+        let contexts = self.apply(&process, 0, None, Call::CountContexts {})?.count.unwrap_or(0);
+        let all = self.apply(&process, 0, None, Call::CountAll {})?.count.unwrap_or(0);
+        if contexts == 0 && all == 0 {
+            return Ok(None);
+        }
+        let span = self.loaded.tree.span.clone();
+        let observed = format!("{contexts} redirect contexts, {all} things in all");
+        let expected = "nothing left allocated when every process has ended".to_owned();
+        Ok(Some(Failure { step: 0, expected, observed, span }))
+    }
+}
+
+/// The call with another length of its buffer: a query's output, SET's input.
+fn with_length(call: &Call, length: Length) -> Call {
+    let mut call = call.clone();
+    match &mut call {
+        Call::QueryRecords(query) | Call::QueryContext(query) => query.out.length = length,
+        Call::SetRecords(set) => set.input.length = length,
+        _ => {}
+    }
+    call
+}
+

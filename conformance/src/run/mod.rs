@@ -1,0 +1,140 @@
+//! Running cases on a backend, and what comes of it.
+
+mod case;
+mod report;
+mod summary;
+mod trace;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use wfp_sim::Profile;
+
+pub use case::run_case;
+pub use report::{Report, RequirementStatus};
+pub use summary::Summary;
+pub use trace::hops;
+
+use crate::follow::Ending;
+use crate::scenario::{LoadedCase, Suite};
+use crate::vocabulary::{Backend, BackendFault};
+use crate::yaml::Span;
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How the machine answers in doubtful cases.
+    pub profile: Profile,
+    /// The name of that profile.
+    pub profile_name: String,
+    /// For everything random.
+    pub seed: u64,
+    /// Cases at once.
+    pub jobs: usize,
+    /// Whether to keep a trace of each case.
+    pub trace: bool,
+}
+
+/// What came of a case.
+#[derive(Clone, Debug)]
+pub struct CaseRun {
+    /// How it ended.
+    pub status: Status,
+    /// Why it was skipped.
+    pub reason: Option<String>,
+    /// Where it failed.
+    pub failure: Option<Failure>,
+    /// How the last connection that it followed ended.
+    pub ending: Option<Ending>,
+    /// What was seen where the documents leave room.
+    pub observed: Vec<String>,
+    /// What happened, in lines; empty unless it was asked for.
+    pub trace: Vec<String>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// How a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Everything was as expected.
+    Passed,
+    /// Something was not.
+    Failed,
+    /// The backend cannot run it.
+    Skipped,
+}
+
+impl Status {
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// What was not as expected.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The number of the step, from 1; 0 for the machine after the last one.
+    pub step: usize,
+    /// What was expected.
+    pub expected: String,
+    /// What was observed.
+    pub observed: String,
+    /// What the scenario says there.
+    pub span: Span,
+}
+
+/// Runs all cases of a suite, each on a backend that `new_backend` makes; the results are in the order of the suite,
+/// whatever the number of jobs.
+///
+/// # Errors
+/// The first fault of a backend.
+pub fn run(
+    suite: &Suite,
+    options: &Options,
+    new_backend: &(dyn Fn() -> Box<dyn Backend> + Sync),
+) -> Result<Vec<CaseRun>, BackendFault> {
+    let next = AtomicUsize::new(0);
+    let runs: Mutex<Vec<Option<Result<CaseRun, BackendFault>>>> =
+        Mutex::new(std::iter::repeat_with(|| None).take(suite.cases.len()).collect());
+    let work = || {
+        let mut backend = new_backend();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(case) = suite.cases.get(index) else { return };
+            let seed = case_seed(options.seed, case);
+            let run = run_case(&mut *backend, case, options, seed);
+            let broken = run.is_err();
+            // A panic while the lock is held is impossible: nothing but the assignment happens under it.
+            if let Ok(mut runs) = runs.lock() {
+                runs[index] = Some(run);
+            }
+            if broken {
+                next.store(usize::MAX / 2, Ordering::Relaxed);
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..options.jobs.min(suite.cases.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let runs = runs.into_inner().unwrap_or_default();
+    runs.into_iter().flatten().collect()
+}
+
+/// The seed of a case, from that of the run and its name: the same whichever cases run beside it.
+fn case_seed(seed: u64, case: &LoadedCase) -> u64 {
+    case.name.bytes().fold(seed ^ 0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}

@@ -1,0 +1,209 @@
+//! The report that scripts read, schema `wfp-conformance/report/v1`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{CaseRun, Options, Status};
+use crate::follow::{Cycle, Ending};
+use crate::requirements::{Catalogue, Kind};
+use crate::scenario::Suite;
+use crate::vocabulary::{Feature, Features, Identity};
+
+/// The version of the report's format.
+const SCHEMA: &str = "wfp-conformance/report/v1";
+
+/// What a run found, in the order in which it is written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    schema: &'static str,
+    backend: BackendReport,
+    profile: String,
+    seed: u64,
+    verdict: Verdict,
+    summary: Counts,
+    cases: Vec<CaseReport>,
+    requirements: Vec<RequirementReport>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct BackendReport {
+    name: String,
+    version: String,
+    os: Option<String>,
+    features: Vec<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Conformant,
+    Partial,
+    NotConformant,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    expected_failures: usize,
+    unexpected_passes: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct CaseReport {
+    name: String,
+    file: String,
+    line: usize,
+    status: &'static str,
+    reason: Option<String>,
+    requirements: Vec<String>,
+    features: Vec<&'static str>,
+    duration_us: u64,
+    failure: Option<FailureReport>,
+    outcome: Option<OutcomeReport>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct FailureReport {
+    step: usize,
+    line: usize,
+    expected: String,
+    observed: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct OutcomeReport {
+    end: &'static str,
+    connects: u32,
+    cycle: Option<Cycle>,
+}
+
+impl OutcomeReport {
+    fn of(ending: &Ending) -> Self {
+        Self { end: ending.end.name(), connects: ending.connects, cycle: ending.cycle.clone() }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct RequirementReport {
+    id: String,
+    text: String,
+    source: String,
+    kind: Kind,
+    status: RequirementStatus,
+    observed: Vec<String>,
+    cases: Vec<String>,
+}
+
+/// What the cases say of a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequirementStatus {
+    /// Every case that covers it and ran has passed.
+    Met,
+    /// One has failed.
+    Broken,
+    /// All of them were skipped.
+    Skipped,
+    /// No case covers it.
+    Uncovered,
+}
+
+impl Report {
+    /// The report of a run.
+    #[must_use]
+    pub fn new(suite: &Suite, runs: &[CaseRun], options: &Options, identity: &Identity, features: &Features) -> Self {
+        let mut summary = Counts::default();
+        for run in runs {
+            match run.status {
+                Status::Passed => summary.passed += 1,
+                Status::Failed => summary.failed += 1,
+                Status::Skipped => summary.skipped += 1,
+            }
+        }
+        let cases = suite
+            .cases
+            .iter()
+            .zip(runs)
+            .map(|(case, run)| CaseReport {
+                name: case.name.clone(),
+                file: case.file.clone(),
+                line: case.line,
+                status: run.status.name(),
+                reason: run.reason.clone(),
+                requirements: case.case.requirements.clone(),
+                features: case.features.iter().map(|feature| feature.name()).collect(),
+                duration_us: u64::try_from(run.duration.as_micros()).unwrap_or(u64::MAX),
+                failure: run.failure.as_ref().map(|failure| FailureReport {
+                    step: failure.step,
+                    line: failure.span.line(),
+                    expected: failure.expected.clone(),
+                    observed: failure.observed.clone(),
+                }),
+                outcome: run.ending.as_ref().map(OutcomeReport::of),
+            })
+            .collect();
+        Self {
+            schema: SCHEMA,
+            backend: BackendReport {
+                name: identity.name.clone(),
+                version: identity.version.clone(),
+                os: identity.os.clone(),
+                features: features.iter().copied().map(Feature::name).collect(),
+            },
+            profile: options.profile_name.clone(),
+            seed: options.seed,
+            verdict: match summary {
+                Counts { failed: 1.., .. } => Verdict::NotConformant,
+                Counts { skipped: 1.., .. } => Verdict::Partial,
+                _ => Verdict::Conformant,
+            },
+            summary,
+            cases,
+            requirements: requirements(suite, runs),
+        }
+    }
+
+    /// The report as JSON, with a line break at its end.
+    ///
+    /// # Errors
+    /// Where the report cannot be serialized.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+}
+
+fn requirements(suite: &Suite, runs: &[CaseRun]) -> Vec<RequirementReport> {
+    let mut covering: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, case) in suite.cases.iter().enumerate() {
+        for id in &case.case.requirements {
+            covering.entry(id).or_default().push(index);
+        }
+    }
+    let report = |requirement: &crate::requirements::Requirement| {
+        let indexes = covering.get(requirement.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let any = |status| indexes.iter().any(|index| runs[*index].status == status);
+        let status = if indexes.is_empty() {
+            RequirementStatus::Uncovered
+        } else if any(Status::Failed) {
+            RequirementStatus::Broken
+        } else if any(Status::Passed) {
+            RequirementStatus::Met
+        } else {
+            RequirementStatus::Skipped
+        };
+        let seen: BTreeSet<&String> = indexes.iter().flat_map(|index| &runs[*index].observed).collect();
+        RequirementReport {
+            id: requirement.id.clone(),
+            text: requirement.text.clone(),
+            source: requirement.source.clone(),
+            kind: requirement.kind,
+            status,
+            observed: seen.into_iter().cloned().collect(),
+            cases: indexes.iter().map(|index| suite.cases[*index].name.clone()).collect(),
+        }
+    };
+    Catalogue::built_in().iter().map(report).collect()
+}

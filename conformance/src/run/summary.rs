@@ -1,0 +1,133 @@
+//! What a person reads after a run.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::{CaseRun, Options, Status, trace};
+use crate::follow::Ending;
+use crate::scenario::{LoadedCase, Suite};
+use crate::vocabulary::Identity;
+use crate::yaml::Diagnostic;
+
+/// The text of a run: a block for each file, what failed in full, and the count.
+pub struct Summary<'a> {
+    /// What was run.
+    pub suite: &'a Suite,
+    /// What came of it.
+    pub runs: &'a [CaseRun],
+    /// How.
+    pub options: &'a Options,
+    /// On what.
+    pub identity: &'a Identity,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Whether to show the trace of each case.
+    pub verbose: bool,
+    /// Whether to style the text for a terminal.
+    pub styled: bool,
+}
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+impl Summary<'_> {
+    /// The text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let mut file = "";
+        for (case, run) in self.suite.cases.iter().zip(self.runs) {
+            let path = case.name.split('#').next().unwrap_or_default();
+            if path != file {
+                file = path;
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "{path}");
+            }
+            self.write_case(&mut text, case, run);
+        }
+        self.write_failures(&mut text);
+        self.write_count(&mut text);
+        text
+    }
+
+    fn write_case(&self, text: &mut String, case: &LoadedCase, run: &CaseRun) {
+        let (style, word) = match run.status {
+            Status::Passed => (GREEN, "ok  "),
+            Status::Failed => (RED, "FAIL"),
+            Status::Skipped => (YELLOW, "skip"),
+        };
+        let id = case.name.split_once('#').map_or(case.name.as_str(), |(_, id)| id);
+        let _ = write!(text, "  {} {id}", self.paint(style, word));
+        match (&run.ending, &run.reason) {
+            (Some(ending), _) => {
+                let _ = write!(text, "  {}", outcome(ending));
+            }
+            (None, Some(reason)) => {
+                let _ = write!(text, "  {reason}");
+            }
+            (None, None) => {}
+        }
+        text.push('\n');
+        if self.verbose {
+            for line in &run.trace {
+                let _ = writeln!(text, "         {line}");
+            }
+        }
+    }
+
+    fn write_failures(&self, text: &mut String) {
+        for (case, run) in self.suite.cases.iter().zip(self.runs) {
+            let Some(failure) = &run.failure else { continue };
+            let step = if failure.step == 0 { "after the last step".to_owned() } else { format!("step {}", failure.step) };
+            let error = Diagnostic::at(&failure.span, format!("{}, {step}", case.name))
+                .with_label(format!("expected: {}", failure.expected))
+                .with_help(format!("observed: {}", failure.observed));
+            let _ = writeln!(text, "\n{}", error.render(self.styled));
+            if let Some(ending) = run.ending.as_ref().filter(|_| !self.verbose) {
+                for line in trace::hops(ending).lines() {
+                    let _ = writeln!(text, "  {line}");
+                }
+            }
+        }
+    }
+
+    fn write_count(&self, text: &mut String) {
+        let count = |status| self.runs.iter().filter(|run| run.status == status).count();
+        let (passed, failed, skipped) = (count(Status::Passed), count(Status::Failed), count(Status::Skipped));
+        let style = if failed > 0 { RED } else { GREEN };
+        let counted = format!("{passed} passed, {failed} failed, {skipped} skipped");
+        let cases = if self.runs.len() == 1 { "case" } else { "cases" };
+        let _ = writeln!(
+            text,
+            "\n{} {cases}: {} in {:.2} s, on {} with the profile {}, seed {}",
+            self.runs.len(),
+            self.paint(style, &counted),
+            self.elapsed.as_secs_f64(),
+            self.identity.name,
+            self.options.profile_name,
+            self.options.seed,
+        );
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.styled { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+/// How a connection ended, in half a line.
+fn outcome(ending: &Ending) -> String {
+    let connects = if ending.connects == 1 { "connect" } else { "connects" };
+    match &ending.cycle {
+        None => format!("{}, {} {connects}", ending.end, ending.connects),
+        Some(cycle) => {
+            let services = cycle.services.join(" -> ");
+            match &cycle.records_lost_at {
+                Some(at) => format!("loop of {services}: records lost at {at}, {}", cycle.why),
+                None => format!("loop of {services}: {}", cycle.why),
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The format of scenario files. These types are what the JSON Schema is made from.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::expect::Expect;
+use crate::follow::{ListenFamilies, Service};
+use crate::vocabulary::{
+    Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, Feature, HandleSpec, Length, Match, Name, Place,
+    ProcessSpec, RedirectTo, RuleSpec, SocketFamily, SocketState, StateName, TargetPidSpec,
+};
+
+/// The version of the format, which each file names in its key `schema`.
+pub const SCHEMA: &str = "wfp-conformance/scenario/v1";
+
+/// A scenario file.
+///
+/// What stands beside `cases` is the ground that every case starts from; a case says what differs. It is read from
+/// a tree that was put together first, so this type serves the schema alone.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(dead_code, reason = "its shape is what the JSON Schema is made from")]
+pub(super) struct ScenarioFile {
+    /// The version of the format.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: String,
+    /// What the file is about.
+    pub title: Option<String>,
+    /// Files, relative to this one, whose hosts, processes, callouts and services this one shares. What this file
+    /// says itself wins.
+    #[serde(default)]
+    pub r#use: Vec<String>,
+    /// The ground of all cases.
+    #[serde(flatten)]
+    pub ground: Ground,
+    /// The cases.
+    #[serde(default)]
+    pub cases: Vec<Case>,
+}
+
+/// What a file can say once for all of its cases.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "its shape is what the JSON Schema is made from")]
+pub(super) struct Ground {
+    /// The requirements that the cases cover.
+    #[serde(default)]
+    pub requirements: Vec<String>,
+    /// The features that the cases need, beside those that follow from their ops.
+    #[serde(default)]
+    pub features: Vec<Feature>,
+    /// Fields of the behaviour profile that the cases are about, with the values that they are about.
+    #[serde(default)]
+    pub profile: IndexMap<String, Scalar>,
+    /// Hosts by name; `local` is the machine itself.
+    #[serde(default)]
+    pub hosts: IndexMap<Name, Host>,
+    /// Processes by name.
+    #[serde(default)]
+    pub processes: IndexMap<Name, ProcessSpec>,
+    /// Callouts by name. Of two in sublayers of one weight the one that is written first is asked first.
+    #[serde(default)]
+    pub callouts: IndexMap<Name, Callout>,
+    /// Redirect services by name.
+    #[serde(default)]
+    pub services: IndexMap<Name, Service>,
+    /// Axes of variants: for each axis, its variants by name, each a part of a case that is laid over the case. A
+    /// case runs once for each combination.
+    #[serde(default)]
+    pub variants: IndexMap<String, IndexMap<String, Option<serde_json::Value>>>,
+}
+
+/// A case: a machine, what happens on it, and what must come of it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Case {
+    /// Its name in the file: lower-case letters, digits and hyphens.
+    pub id: String,
+    /// What it shows, in a sentence.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The requirements that it covers.
+    #[serde(default)]
+    pub requirements: Vec<String>,
+    /// The features that it needs, beside those that follow from its ops.
+    #[serde(default)]
+    pub features: Vec<Feature>,
+    /// Fields of the behaviour profile that it is about, with the values that it is about.
+    #[serde(default)]
+    pub profile: IndexMap<String, Scalar>,
+    /// Hosts by name; `local` is the machine itself.
+    #[serde(default)]
+    pub hosts: IndexMap<Name, Host>,
+    /// Processes by name.
+    #[serde(default)]
+    pub processes: IndexMap<Name, ProcessSpec>,
+    /// Callouts by name.
+    #[serde(default)]
+    pub callouts: IndexMap<Name, Callout>,
+    /// Redirect services by name.
+    #[serde(default)]
+    pub services: IndexMap<Name, Service>,
+    /// What happens, in this order.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+}
+
+/// A plain value: text, or a number.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "the variants serve the schema; the text is what counts")]
+enum TextOrNumber {
+    Text(String),
+    Number(u64),
+}
+
+/// A value of a profile field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalar(pub String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Scalar;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value of the profile field: text, or a number")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+impl JsonSchema for Scalar {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        TextOrNumber::json_schema(generator)
+    }
+}
+
+/// A host.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Host {
+    /// The ports at which a process of this host accepts whatever comes.
+    #[serde(default)]
+    pub listen: Vec<u16>,
+    /// In which families it does.
+    #[serde(default)]
+    pub families: ListenFamilies,
+    /// Whether nobody answers there, so that a connect waits until it times out.
+    #[serde(default)]
+    pub silent: bool,
+}
+
+/// A callout. Whatever is left out is what the documents ask of a careful one.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Callout {
+    /// The weight of its sublayer: heavier ones are asked first.
+    #[serde(default = "middle")]
+    pub sublayer: u16,
+    /// The weight of its filters in that sublayer.
+    #[serde(default)]
+    pub weight: u64,
+    /// The service that it redirects to.
+    #[serde(default)]
+    pub redirect_to: Option<Name>,
+    /// The other host that it redirects to.
+    #[serde(default)]
+    pub redirect_to_host: Option<Endpoint>,
+    /// Its redirect handles.
+    #[serde(default)]
+    pub handle: HandleSpec,
+    /// Whether it leaves a connect alone that another callout redirected earlier in the same classify.
+    #[serde(default = "yes")]
+    pub heeds_earlier_redirect: bool,
+    /// The connects that its filters match; by default all.
+    #[serde(default)]
+    pub r#match: Match,
+    /// Processes whose connects it permits, whatever the redirect state.
+    #[serde(default)]
+    pub exempt: Vec<Name>,
+    /// What it does in each redirect state. By default it redirects what nobody or only others redirected, and
+    /// permits the rest.
+    #[serde(default)]
+    pub on: IndexMap<StateName, DecisionSpec>,
+    /// Rules that come before `exempt` and `on`; the first that fits decides.
+    #[serde(default)]
+    pub rules: Vec<RuleSpec>,
+    /// What context it leaves for its service.
+    #[serde(default)]
+    pub context: ContextSpec,
+    /// `localRedirectTargetPID`.
+    #[serde(default)]
+    pub target_pid: TargetPidSpec,
+}
+
+fn middle() -> u16 {
+    0x8000
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Callout {
+    /// The callout as backends install it.
+    #[must_use]
+    pub(crate) fn spec(&self, name: &Name, services: &IndexMap<Name, Service>) -> CalloutSpec {
+        let mut rules = self.rules.clone();
+        if !self.exempt.is_empty() {
+            rules.push(RuleSpec {
+                states: Vec::new(),
+                processes: self.exempt.clone(),
+                r#match: Match::default(),
+                r#do: DecisionSpec::Permit,
+            });
+        }
+        rules.extend(StateName::ALL.into_iter().map(|state| RuleSpec {
+            states: vec![state],
+            processes: Vec::new(),
+            r#match: Match::default(),
+            r#do: self.on.get(&state).copied().unwrap_or_else(|| self.careful(state)),
+        }));
+        CalloutSpec {
+            name: Name::clone(name),
+            sublayer: self.sublayer,
+            weight: self.weight,
+            handle: self.handle,
+            heeds_earlier_redirect: self.heeds_earlier_redirect,
+            matching: self.r#match.clone(),
+            rules,
+            redirect: self.target(services),
+            context: self.context,
+            target_pid: self.target_pid,
+        }
+    }
+
+    /// What the documents ask for in a state.
+    fn careful(&self, state: StateName) -> DecisionSpec {
+        match state {
+            StateName::NotRedirected | StateName::RedirectedByOther if self.redirects() => DecisionSpec::Redirect,
+            _ => DecisionSpec::Permit,
+        }
+    }
+
+    /// Whether it has anywhere to redirect to.
+    pub(super) fn redirects(&self) -> bool {
+        self.redirect_to.is_some() || self.redirect_to_host.is_some()
+    }
+
+    fn target(&self, services: &IndexMap<Name, Service>) -> Option<RedirectTo> {
+        if let Some(endpoint) = &self.redirect_to_host {
+            let endpoint = Some(endpoint.clone());
+            return Some(RedirectTo { process: None, ipv4: endpoint.clone(), ipv6: endpoint });
+        }
+        let name = self.redirect_to.as_ref()?;
+        let service = services.get(name)?;
+        let place = match &service.listen.place {
+            Place::Any => Place::Loopback,
+            place => place.clone(),
+        };
+        let endpoint = Endpoint { place, port: service.listen.port };
+        let serves = |family| families(service.families).contains(&family) || service.families == ListenFamilies::Dual;
+        Some(RedirectTo {
+            process: Some(service.process.as_ref().unwrap_or(name).clone()),
+            ipv4: serves(SocketFamily::Ipv4).then(|| endpoint.clone()),
+            ipv6: serves(SocketFamily::Ipv6).then_some(endpoint),
+        })
+    }
+}
+
+/// The families of the sockets that listen.
+pub(crate) fn families(families: ListenFamilies) -> &'static [SocketFamily] {
+    match families {
+        ListenFamilies::Ipv4 => &[SocketFamily::Ipv4],
+        ListenFamilies::Ipv6 => &[SocketFamily::Ipv6],
+        ListenFamilies::Both => &[SocketFamily::Ipv4, SocketFamily::Ipv6],
+        ListenFamilies::Dual => &[SocketFamily::Dual],
+    }
+}
+
+/// A step: a call (`op`), a call with buffers of many lengths (`sweep`), or a connection that is followed to its
+/// end (`follow`).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Step {
+    /// How later steps refer to what came of it, and how variants refer to it.
+    #[serde(default)]
+    pub name: Option<Name>,
+    /// The process that calls.
+    #[serde(default)]
+    pub process: Option<Name>,
+    /// The thread of the process that calls.
+    #[serde(default)]
+    pub thread: u32,
+    /// A call.
+    #[serde(default)]
+    pub op: Option<Call>,
+    /// A call with buffers of many lengths.
+    #[serde(default)]
+    pub sweep: Option<Sweep>,
+    /// A connection that is followed through the services.
+    #[serde(default)]
+    pub follow: Option<Follow>,
+    /// What must come of it; by default success.
+    #[serde(default)]
+    pub expect: Option<Expect>,
+}
+
+/// A call with buffers of many lengths.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sweep {
+    /// The call: `query-records`, `query-context` or `set-records`. The lengths are those of a query's output and
+    /// of SET's input.
+    pub op: Call,
+    /// The kind and state of the socket, for the coverage table; it is checked where the backend can tell.
+    pub state: SocketState,
+    /// Lengths, and what must come of a call with them.
+    pub rows: Vec<SweepRow>,
+}
+
+/// Lengths with one expectation.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SweepRow {
+    /// The lengths.
+    pub lengths: Vec<Length>,
+    /// What must come of each.
+    pub expect: Expect,
+}
+
+/// A connection that is followed through the services.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Follow {
+    /// The process that connects.
+    pub from: Name,
+    /// Where it wants to go.
+    pub to: Endpoint,
+    /// The family of its socket, and of the destination's address; `dual` dials the v4-mapped address.
+    #[serde(default)]
+    pub family: SocketFamily,
+    /// Whether the connections stay open until the case ends.
+    #[serde(default)]
+    pub keep_open: bool,
+}
+
+/// A file that shows where a scenario file's keys belong.
+pub(super) const GROUND_KEYS: [&str; 8] =
+    ["requirements", "features", "profile", "hosts", "processes", "callouts", "services", "variants"];
+
+/// The keys of a file, beside those of its ground.
+pub(super) const FILE_KEYS: [&str; 4] = ["schema", "title", "use", "cases"];
+
+/// The JSON Schema of a scenario file, for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(ScenarioFile).to_value()
+}
+
+// Serialized only to show a call in a message.
+impl Serialize for Scalar {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}

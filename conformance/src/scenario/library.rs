@@ -1,0 +1,127 @@
+//! Where scenario files come from: folders, or the suite that is built in.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::yaml::{Diagnostic, Source};
+
+/// A place that files are read from.
+pub(super) enum Library {
+    /// The file system.
+    Disk,
+    /// Texts by their paths.
+    Texts(BTreeMap<PathBuf, String>),
+}
+
+impl Library {
+    /// The suite that is built in, below a folder that is named as the one it was taken from.
+    pub(super) fn built_in() -> Self {
+        let texts = wfp_scenarios::FILES;
+        Self::Texts(texts.iter().map(|(path, text)| (Path::new("scenarios").join(path), (*text).to_owned())).collect())
+    }
+
+    pub(super) fn read(&self, path: &Path) -> Result<Arc<Source>, Diagnostic> {
+        match self {
+            Self::Disk => Source::read(path),
+            Self::Texts(texts) => match texts.get(path) {
+                Some(text) => Ok(Source::new(slashed(path), text.as_str())),
+                None => Err(Diagnostic::new(format!("{}: there is no such file", slashed(path)))),
+            },
+        }
+    }
+
+    /// The scenario files that an argument stands for: a file is itself, a folder all YAML below it, by name.
+    pub(super) fn files(&self, argument: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+        let mut files = Vec::new();
+        match self {
+            Self::Texts(texts) => files.extend(texts.keys().filter(|path| path.starts_with(argument)).cloned()),
+            Self::Disk if argument.is_dir() => walk(argument, &mut files, 0)?,
+            Self::Disk => files.push(argument.to_owned()),
+        }
+        if files.is_empty() {
+            return Err(Diagnostic::new(format!("{}: no YAML file is in this folder", slashed(argument))));
+        }
+        Ok(files)
+    }
+}
+
+/// Folders nested deeper than this are not looked into: a link may lead round in a circle.
+const MAX_FOLDERS: usize = 32;
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> Result<(), Diagnostic> {
+    let failed = |error: std::io::Error| Diagnostic::new(format!("{}: {error}", slashed(folder)));
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        entries.push(entry.map_err(failed)?.path());
+    }
+    entries.sort();
+    for path in entries {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !hidden && depth < MAX_FOLDERS {
+            walk(&path, files, depth + 1)?;
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// A path as reports write it: with `/` on every OS.
+pub(super) fn slashed(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
+}
+
+/// `path` without `.` and `..` in the middle, so that a file has one name only.
+pub(super) fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// The part of a case's name that its file gives: the path below the nearest folder named `scenarios`, else below
+/// the argument, without its extension.
+pub(super) fn case_path(file: &Path, argument: &Path) -> String {
+    let stem = file.with_extension("");
+    let parts: Vec<String> = stem
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    if let Some(at) = parts.iter().rposition(|part| part == "scenarios").filter(|at| at + 1 < parts.len()) {
+        return parts[at + 1..].join("/");
+    }
+    match stem.strip_prefix(argument) {
+        Ok(below) if file != argument => slashed(below),
+        _ => parts.last().cloned().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_is_named_by_its_path_below_the_nearest_scenarios_folder() {
+        let name = |file: &str, argument: &str| case_path(Path::new(file), Path::new(argument));
+        assert_eq!(name("/x/scenarios/y/scenarios/loops/two.yaml", "/x"), "loops/two");
+        assert_eq!(name("scenarios/chain.yaml", "scenarios/chain.yaml"), "chain");
+        assert_eq!(name("/mine/a/b.yaml", "/mine"), "a/b");
+        assert_eq!(name("/mine/a/b.yaml", "/mine/a/b.yaml"), "b");
+        assert_eq!(name("scenarios.yaml", "scenarios.yaml"), "scenarios");
+    }
+
+    #[test]
+    fn path_is_written_one_way_only() {
+        assert_eq!(plain(Path::new("a/./b/../c.yaml")), Path::new("a/c.yaml"));
+        assert_eq!(plain(Path::new("../a.yaml")), Path::new("../a.yaml"));
+    }
+}

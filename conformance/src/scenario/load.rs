@@ -1,0 +1,307 @@
+//! From files to cases: reuse, ground, variants, types, checks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wfp_sim::Profile;
+
+use super::check;
+use super::format::{Case, FILE_KEYS, GROUND_KEYS, SCHEMA};
+use super::library::{Library, case_path, plain, slashed};
+use crate::requirements::Catalogue;
+use crate::vocabulary::Features;
+use crate::yaml::{Diagnostic, Entry, Kind, Node, Span, from_node, merge, nearest, parse};
+
+/// A case that can be run.
+#[derive(Clone, Debug)]
+pub struct LoadedCase {
+    /// `PATH#ID`, with `@VARIANT` behind it where the file has variants.
+    pub name: String,
+    /// The file that it stands in, as it was named.
+    pub file: String,
+    /// The line of its `id`.
+    pub line: usize,
+    /// What it says.
+    pub case: Case,
+    /// What it needs of a backend.
+    pub features: Features,
+    /// The tree that it was read from, for places in messages.
+    pub(crate) tree: Node,
+}
+
+/// Cases, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Suite {
+    /// The cases, sorted by name.
+    pub cases: Vec<LoadedCase>,
+}
+
+impl Suite {
+    /// Reads files and folders. Nothing is returned unless all of it is right.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn load(paths: &[PathBuf], profile: &Profile) -> Result<Self, Vec<Diagnostic>> {
+        Loader::new(Library::Disk, profile).load(paths)
+    }
+
+    /// The suite that is built in.
+    ///
+    /// # Errors
+    /// None, unless the suite is wrong for this profile: a context over its limit, for instance.
+    pub fn built_in(profile: &Profile) -> Result<Self, Vec<Diagnostic>> {
+        Loader::new(Library::built_in(), profile).load(&[PathBuf::from("scenarios")])
+    }
+
+    /// Reads one text, under the name of a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_text(name: &str, text: &str, profile: &Profile) -> Result<Self, Vec<Diagnostic>> {
+        let path = PathBuf::from(name);
+        let library = Library::Texts(BTreeMap::from([(path.clone(), text.to_owned())]));
+        Loader::new(library, profile).load(&[path])
+    }
+}
+
+/// The maps that a file takes from the files that it uses.
+const SHARED: [&str; 4] = ["hosts", "processes", "callouts", "services"];
+
+struct Loader<'a> {
+    library: Library,
+    profile: &'a Profile,
+    catalogue: &'static Catalogue,
+    errors: Vec<Diagnostic>,
+    cases: Vec<LoadedCase>,
+    /// Where each name was given.
+    names: BTreeMap<String, Span>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(library: Library, profile: &'a Profile) -> Self {
+        Self {
+            library,
+            profile,
+            catalogue: Catalogue::built_in(),
+            errors: Vec::new(),
+            cases: Vec::new(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    fn load(mut self, paths: &[PathBuf]) -> Result<Suite, Vec<Diagnostic>> {
+        for argument in paths {
+            match self.library.files(argument) {
+                Ok(files) => {
+                    for file in files {
+                        if let Err(error) = self.load_file(&file, argument) {
+                            self.report(error);
+                        }
+                    }
+                }
+                Err(error) => self.report(error),
+            }
+        }
+        if !self.errors.is_empty() {
+            return Err(self.errors);
+        }
+        self.cases.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Suite { cases: self.cases })
+    }
+
+    /// What is wrong with shared ground is wrong in every case; once is enough.
+    fn report(&mut self, error: Diagnostic) {
+        if !self.errors.iter().any(|known| known.to_string() == error.to_string()) {
+            self.errors.push(error);
+        }
+    }
+
+    fn load_file(&mut self, file: &Path, argument: &Path) -> Result<(), Diagnostic> {
+        let root = self.read(file)?;
+        let ground = self.ground(&root, file, &mut Vec::new())?;
+        let path = case_path(file, argument);
+        for case in root.get("cases").map(Node::items).unwrap_or_default() {
+            if let Err(error) = self.load_case(&ground, case, file, &path) {
+                self.report(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// A file's tree, with the keys that a file has and no others.
+    fn read(&self, file: &Path) -> Result<Node, Diagnostic> {
+        let source = self.library.read(file)?;
+        let root = parse(&source)?;
+        if !matches!(root.kind, Kind::Mapping(_)) {
+            return Err(Diagnostic::at(&root.span, "a scenario file is a map with `schema` and `cases`"));
+        }
+        for entry in root.entries() {
+            let known = || FILE_KEYS.iter().chain(&GROUND_KEYS).copied();
+            if !known().any(|key| key == &*entry.key) {
+                let error = Diagnostic::at(&entry.key_span, format!("unknown key `{}`", entry.key));
+                let error = match nearest(&entry.key, known()) {
+                    Some(near) => error.with_label(format!("did you mean `{near}`?")),
+                    None => error,
+                };
+                return Err(error.with_help(format!("a file has {}", known().collect::<Vec<_>>().join(", "))));
+            }
+        }
+        let help = format!("the first line of a scenario file is `schema: {SCHEMA}`");
+        match root.get("schema") {
+            Some(version) if version.as_str() == Some(SCHEMA) => {}
+            Some(version) => {
+                let message = "this version of the format is not known here";
+                return Err(Diagnostic::at(&version.span, message).with_help(help));
+            }
+            None => return Err(Diagnostic::at(&root.span, "the key `schema` is missing").with_help(help)),
+        }
+        for (key, sequence) in [("cases", true), ("use", true)] {
+            if let Some(node) = root.get(key)
+                && sequence
+                && !matches!(node.kind, Kind::Sequence(_))
+            {
+                return Err(Diagnostic::at(&node.span, format!("`{key}` is a list")));
+            }
+        }
+        Ok(root)
+    }
+
+    /// What every case of a file starts from: its own ground, over what it shares with the files that it uses.
+    fn ground(&self, root: &Node, file: &Path, stack: &mut Vec<PathBuf>) -> Result<Node, Diagnostic> {
+        stack.push(plain(file));
+        let mut shared: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
+        for used in root.get("use").map(Node::items).unwrap_or_default() {
+            let Some(name) = used.as_str() else {
+                return Err(Diagnostic::at(&used.span, "`use` names files, relative to this one"));
+            };
+            let path = plain(&file.parent().unwrap_or(Path::new("")).join(name));
+            if stack.contains(&path) {
+                let way: Vec<String> = stack.iter().chain([&path]).map(|path| slashed(path)).collect();
+                let message = format!("`{name}` uses this file in turn");
+                return Err(Diagnostic::at(&used.span, message).with_help(way.join(" uses ")));
+            }
+            let other = self.read(&path).map_err(|error| error.or_at(&used.span))?;
+            let ground = self.ground(&other, &path, stack)?;
+            for key in SHARED {
+                take_over(shared.entry(key).or_default(), ground.get(key));
+            }
+        }
+        stack.pop();
+        for key in SHARED {
+            take_over(shared.entry(key).or_default(), root.get(key));
+        }
+        let own = root.entries().iter().filter(|entry| GROUND_KEYS.contains(&&*entry.key));
+        let mut entries: Vec<Entry> = own.filter(|entry| !SHARED.contains(&&*entry.key)).cloned().collect();
+        for (key, values) in shared.into_iter().filter(|(_, values)| !values.is_empty()) {
+            let span = root.get(key).map_or_else(|| root.span.clone(), |node| node.span.clone());
+            let value = Node { kind: Kind::Mapping(values.into()), span: span.clone() };
+            entries.push(Entry { key: Arc::from(key), key_span: span, value });
+        }
+        Ok(Node { kind: Kind::Mapping(entries.into()), span: root.span.clone() })
+    }
+
+    fn load_case(&mut self, ground: &Node, case: &Node, file: &Path, path: &str) -> Result<(), Diagnostic> {
+        let id = case_id(case)?;
+        let variants = case.get("variants").or_else(|| ground.get("variants")).cloned();
+        let whole = merge(&without(ground, "variants"), &without(case, "variants"))?;
+        for (variant, tree) in combinations(&whole, variants.as_ref())? {
+            // Errors of the ground point into the ground, and those of a case without a place to the case.
+            let tree = Node { span: case.span.clone(), ..tree };
+            let name = if variant.is_empty() {
+                format!("{path}#{}", id.0)
+            } else {
+                format!("{path}#{}@{variant}", id.0)
+            };
+            if let Some(first) = self.names.insert(name.clone(), id.1.clone()) {
+                let error = Diagnostic::at(&id.1, format!("there are two cases `{name}`"));
+                return Err(error.with_secondary(&first, "the first is here"));
+            }
+            let typed: Case = from_node(&tree)?;
+            let errors = check::check(&typed, &tree, self.catalogue, self.profile);
+            let sound = errors.is_empty();
+            for error in errors {
+                self.report(error);
+            }
+            if sound {
+                let features = check::features(&typed);
+                let line = id.1.line();
+                self.cases.push(LoadedCase { name, file: slashed(file), line, case: typed, features, tree });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lays `over`'s entries over `base`: a name that both have is `over`'s.
+fn take_over(base: &mut Vec<Entry>, over: Option<&Node>) {
+    for entry in over.map(Node::entries).unwrap_or_default() {
+        match base.iter_mut().find(|known| known.key == entry.key) {
+            Some(known) => *known = entry.clone(),
+            None => base.push(entry.clone()),
+        }
+    }
+}
+
+fn without(node: &Node, key: &str) -> Node {
+    let Kind::Mapping(entries) = &node.kind else { return node.clone() };
+    let kept: Vec<Entry> = entries.iter().filter(|entry| &*entry.key != key).cloned().collect();
+    Node { kind: Kind::Mapping(kept.into()), span: node.span.clone() }
+}
+
+fn case_id(case: &Node) -> Result<(String, Span), Diagnostic> {
+    let help = "an id is made of lower-case letters, digits and hyphens, as in `id: proxy-forgets-records`";
+    let Some(id) = case.get("id") else {
+        return Err(Diagnostic::at(&case.span, "this case has no `id`").with_help(help));
+    };
+    match id.as_str() {
+        Some(text) if is_name(text) => Ok((text.to_owned(), id.span.clone())),
+        _ => Err(Diagnostic::at(&id.span, "this is no id").with_help(help)),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// The case once for each combination of variants, with the combination's name.
+fn combinations(case: &Node, variants: Option<&Node>) -> Result<Vec<(String, Node)>, Diagnostic> {
+    let mut combined = vec![(String::new(), case.clone())];
+    let Some(axes) = variants else { return Ok(combined) };
+    if !matches!(axes.kind, Kind::Mapping(_) | Kind::Null) {
+        return Err(Diagnostic::at(&axes.span, "`variants` is a map of axes, each a map of variants"));
+    }
+    for axis in axes.entries() {
+        let named = axis.value.entries();
+        if named.is_empty() {
+            let message = format!("the axis `{}` has no variants", axis.key);
+            return Err(Diagnostic::at(&axis.key_span, message).with_help("an axis is a map: `family: {v4: {}, v6: {…}}`"));
+        }
+        let mut next = Vec::with_capacity(combined.len() * named.len());
+        for (name, tree) in &combined {
+            for variant in named {
+                if !is_name(&variant.key) {
+                    let message = "the name of a variant is made of lower-case letters, digits and hyphens";
+                    return Err(Diagnostic::at(&variant.key_span, message));
+                }
+                let name = if name.is_empty() { variant.key.to_string() } else { format!("{name}+{}", variant.key) };
+                next.push((name, lay_over(tree, variant)?));
+            }
+        }
+        combined = next;
+    }
+    Ok(combined)
+}
+
+fn lay_over(tree: &Node, variant: &Entry) -> Result<Node, Diagnostic> {
+    match &variant.value.kind {
+        Kind::Null => Ok(tree.clone()),
+        Kind::Mapping(_) => {
+            if let Some(id) = variant.value.entry("id") {
+                return Err(Diagnostic::at(&id.key_span, "a variant cannot change the id of a case"));
+            }
+            merge(tree, &variant.value)
+        }
+        _ => Err(Diagnostic::at(&variant.value.span, "a variant is a part of a case: a map")),
+    }
+}

@@ -1,0 +1,16 @@
+//! Scenario files: their format, how they are read and put together, and what is wrong with one.
+
+mod check;
+mod expect;
+mod format;
+mod library;
+mod load;
+
+pub use expect::{
+    BytesExpect, ByProfile, Completes, CycleExpect, ErrorExpect, Expect, HopExpect, Known, OkExpect, OutcomeExpect,
+    describe,
+};
+pub use format::{Callout, Case, Follow, Host, SCHEMA, Scalar, Step, Sweep, SweepRow, schema};
+pub use load::{LoadedCase, Suite};
+
+pub(crate) use format::families;

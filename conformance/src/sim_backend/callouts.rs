@@ -1,0 +1,189 @@
+//! Callouts as scenarios describe them, installed in the model.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use wfp_sim::engine::{Condition, Context, Decision, Filter, Handles, Layer, Policy, Processes, Redirect, Rule, States, Target, Test};
+use wfp_sim::{CalloutId, FilterId, Pid, RedirectHandle, RedirectState, World};
+
+use super::addresses::Addresses;
+use crate::vocabulary::{
+    CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, Match, Name, RuleSpec, SocketFamily, TargetPidSpec,
+};
+
+/// The callouts that are installed, and their names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Callouts {
+    installed: BTreeMap<Name, Installed>,
+    names: BTreeMap<CalloutId, Name>,
+    handle_names: BTreeMap<RedirectHandle, Name>,
+}
+
+#[derive(Clone, Debug)]
+struct Installed {
+    id: CalloutId,
+    filters: Vec<FilterId>,
+    handles: Vec<RedirectHandle>,
+}
+
+impl Callouts {
+    pub(super) fn install(
+        &mut self,
+        world: &mut World,
+        addresses: &Addresses,
+        spec: &CalloutSpec,
+        pid: impl Fn(&Name) -> Option<Pid>,
+    ) -> Result<(), String> {
+        let handles = match spec.handle {
+            HandleSpec::None => Handles::None,
+            HandleSpec::One => Handles::One(self.create_handle(world, Name::clone(&spec.name))),
+            HandleSpec::PerFamily => Handles::PerFamily {
+                v4: self.create_handle(world, format!("{}.v4", spec.name).into()),
+                v6: self.create_handle(world, format!("{}.v6", spec.name).into()),
+            },
+        };
+        let redirect = redirect(spec, addresses, &pid)?;
+        let mut rules = Vec::new();
+        for rule in &spec.rules {
+            rules.extend(rules_of(rule, redirect.as_ref(), addresses, &pid)?);
+        }
+        let policy = Policy { handles, heeds_earlier_redirect: spec.heeds_earlier_redirect, rules };
+
+        let sublayer = world.fwpm_sublayer_add(spec.sublayer);
+        let callout = world.fwps_callout_register(&spec.name, policy);
+        let mut filters = Vec::new();
+        for conditions in alternatives(&spec.matching, addresses)? {
+            for layer in [Layer::AleConnectRedirectV4, Layer::AleConnectRedirectV6] {
+                let conditions = conditions.clone();
+                filters.push(world.fwpm_filter_add(Filter { layer, sublayer, weight: spec.weight, conditions, callout }));
+            }
+        }
+        let handles = match handles {
+            Handles::None => Vec::new(),
+            Handles::One(handle) => vec![handle],
+            Handles::PerFamily { v4, v6 } => vec![v4, v6],
+        };
+        self.names.insert(callout, Name::clone(&spec.name));
+        self.installed.insert(Name::clone(&spec.name), Installed { id: callout, filters, handles });
+        Ok(())
+    }
+
+    fn create_handle(&mut self, world: &mut World, name: Name) -> RedirectHandle {
+        let handle = world.fwps_redirect_handle_create(&name);
+        self.handle_names.insert(handle, name);
+        handle
+    }
+
+    pub(super) fn remove(&mut self, world: &mut World, name: &Name) -> Result<(), String> {
+        let installed = self.get(name)?;
+        for filter in &installed.filters {
+            world.fwpm_filter_delete(*filter);
+        }
+        world.fwps_callout_unregister(installed.id);
+        Ok(())
+    }
+
+    pub(super) fn destroy_handles(&self, world: &mut World, name: &Name) -> Result<(), String> {
+        for handle in &self.get(name)?.handles {
+            world.fwps_redirect_handle_destroy(*handle);
+        }
+        Ok(())
+    }
+
+    fn get(&self, name: &Name) -> Result<&Installed, String> {
+        self.installed.get(name).ok_or_else(|| format!("no callout `{name}` is installed"))
+    }
+
+    pub(super) fn name(&self, callout: CalloutId) -> Name {
+        self.names.get(&callout).cloned().unwrap_or_else(|| "?".into())
+    }
+
+    pub(super) fn handle_name(&self, handle: RedirectHandle) -> Name {
+        self.handle_names.get(&handle).cloned().unwrap_or_else(|| "?".into())
+    }
+}
+
+fn redirect(
+    spec: &CalloutSpec,
+    addresses: &Addresses,
+    pid: impl Fn(&Name) -> Option<Pid>,
+) -> Result<Option<Redirect>, String> {
+    let Some(to) = &spec.redirect else { return Ok(None) };
+    let mut target = Target { v4: None, v6: None };
+    if let Some(endpoint) = &to.ipv4 {
+        if let SocketAddr::V4(v4) = addresses.resolve(endpoint, SocketFamily::Ipv4)? {
+            target.v4 = Some(v4);
+        }
+    }
+    if let Some(endpoint) = &to.ipv6 {
+        if let SocketAddr::V6(v6) = addresses.resolve(endpoint, SocketFamily::Ipv6)? {
+            target.v6 = Some(v6);
+        }
+    }
+    let target_pid = match spec.target_pid {
+        TargetPidSpec::Service => to.process.as_ref().and_then(pid).map_or(0, |pid| pid.0),
+        TargetPidSpec::Zero => 0,
+        // Process ids of the model are multiples of 4.
+        TargetPidSpec::Other => 1,
+    };
+    let context = match spec.context {
+        ContextSpec::None => Context::None,
+        ContextSpec::Destination => Context::Destination,
+        ContextSpec::DestinationAndSource => Context::DestinationAndSource,
+        ContextSpec::Padded(length) => Context::Padded(length),
+        ContextSpec::Opaque(length) => Context::Opaque(vec![0xA5; length as usize].into()),
+    };
+    Ok(Some(Redirect { target, target_pid, with_handle: spec.handle != HandleSpec::None, context }))
+}
+
+fn rules_of(
+    rule: &RuleSpec,
+    redirect: Option<&Redirect>,
+    addresses: &Addresses,
+    pid: impl Fn(&Name) -> Option<Pid>,
+) -> Result<Vec<Rule>, String> {
+    let states = match rule.states.as_slice() {
+        [] => States::ALL,
+        some => States::of(&some.iter().map(|state| RedirectState::from(*state)).collect::<Vec<_>>()),
+    };
+    let processes = match rule.processes.as_slice() {
+        [] => Processes::Any,
+        some => Processes::Only(some.iter().filter_map(pid).collect()),
+    };
+    let decision = match (rule.r#do, redirect) {
+        (DecisionSpec::Permit, _) => Decision::Permit,
+        (DecisionSpec::Continue, _) => Decision::Continue,
+        (DecisionSpec::Block, _) => Decision::Block,
+        (DecisionSpec::Redirect, Some(redirect)) => Decision::Redirect(redirect.clone()),
+        (DecisionSpec::Redirect, None) => return Err("a rule redirects, and the callout has nowhere to".to_owned()),
+    };
+    let with = |conditions| Rule { states, processes: processes.clone(), conditions, decision: decision.clone() };
+    Ok(alternatives(&rule.r#match, addresses)?.into_iter().map(with).collect())
+}
+
+/// The conditions of a match: one list, or two where a host can be meant by either of its addresses.
+fn alternatives(matching: &Match, addresses: &Addresses) -> Result<Vec<Vec<Condition>>, String> {
+    let mut conditions = Vec::new();
+    if let Some(port) = matching.remote_port {
+        conditions.push(Condition::is(Test::RemotePort(port..=port)));
+    }
+    if let Some(port) = matching.local_port {
+        conditions.push(Condition::is(Test::LocalPort(port..=port)));
+    }
+    if let Some(image) = &matching.app_id {
+        conditions.push(Condition::is(Test::AppId(image.as_str().into())));
+    }
+    match matching.loopback {
+        Some(true) => conditions.push(Condition::is(Test::Loopback)),
+        Some(false) => conditions.push(Condition::is_not(Test::Loopback)),
+        None => {}
+    }
+    let Some(host) = &matching.remote_host else { return Ok(vec![conditions]) };
+    let with = |address: std::net::IpAddr| {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        let mut all = conditions.clone();
+        all.push(Condition::is(Test::RemoteAddress { address, prefix }));
+        all
+    };
+    Ok(addresses.of_host(host)?.map(with).into())
+}

@@ -1,0 +1,106 @@
+//! `connect`, and what the kernel tells of it.
+
+use wfp_sim::address::{Family, from_sockaddr_storage, is_mapped, written_in};
+use wfp_sim::engine::{Action, Layer};
+use wfp_sim::trace::{ConnectTrace, Redirection, Refusal};
+use wfp_sim::{Caller, Completion, Records, WinsockError};
+
+use super::{SimBackend, Socket};
+use crate::vocabulary::{
+    BackendFault, Call, Dial, Did, Hop, Inspected, Name, Observation, Op, Outcome, Redirected, SocketFamily,
+};
+
+impl SimBackend {
+    pub(super) fn connect(&mut self, caller: Caller, op: &Op) -> Result<Observation, BackendFault> {
+        let Call::Connect { socket, to, family, ex } = &op.call else {
+            return Err(BackendFault("not a connect".to_owned()));
+        };
+        let Socket { handle, family: own } = self.socket(socket)?;
+        let destination = match to {
+            Dial::Endpoint(endpoint) => {
+                self.addresses.resolve(endpoint, family.unwrap_or(own)).map_err(BackendFault)?
+            }
+            Dial::Context(name) => {
+                let blob = self.blobs.get(name);
+                let blob = blob.ok_or_else(|| BackendFault(format!("no context `{name}` was fetched")))?;
+                match (from_sockaddr_storage(blob), family) {
+                    (Some(address), Some(family)) => self.addresses.rewritten(address, *family),
+                    (Some(address), None) if own == SocketFamily::Dual => written_in(Family::Ipv6, address),
+                    (Some(address), None) => address,
+                    (None, _) => return Ok(Observation::new(Outcome::Error(WinsockError::WSAEAFNOSUPPORT))),
+                }
+            }
+        };
+        let mut trace: Vec<ConnectTrace> = Vec::with_capacity(1);
+        let result = if *ex {
+            self.world.connect_ex(caller, handle, destination, &mut trace)
+        } else {
+            self.world.connect(caller, handle, destination, &mut trace)
+        };
+        let hop = trace.pop().map(|trace| Box::new(self.hop(&trace)));
+        let observation = match result {
+            Ok(Completion::Done(())) => Observation::new(Outcome::Ok),
+            Ok(Completion::Pending(id)) => self.name_pending(op, id, own),
+            Err(error) => Observation::new(Outcome::Error(error)),
+        };
+        Ok(Observation { hop, ..observation })
+    }
+
+    fn hop(&self, trace: &ConnectTrace) -> Hop {
+        let family = match trace.layer {
+            Layer::AleConnectRedirectV4 => SocketFamily::Ipv4,
+            Layer::AleConnectRedirectV6 if is_mapped(&trace.destination) => SocketFamily::Dual,
+            Layer::AleConnectRedirectV6 => SocketFamily::Ipv6,
+        };
+        let inspections = trace
+            .inspections
+            .iter()
+            .map(|seen| Inspected {
+                callout: self.callouts.name(seen.callout),
+                state: seen.state.into(),
+                earlier_redirect: seen.previous_versions.iter().any(|version| version.handle.is_some()),
+                handle: seen.handle.map(|handle| self.callouts.handle_name(handle)),
+                did: match seen.action {
+                    Action::Permit => Did::Permit,
+                    Action::PermitEarlierRedirect => Did::PermitEarlierRedirect,
+                    Action::Continue => Did::Continue,
+                    Action::Block => Did::Block,
+                    Action::Redirect(target) => Did::Redirect(self.addresses.endpoint(&self.world, target)),
+                    Action::NoTarget => Did::NoTarget,
+                },
+            })
+            .collect();
+        let redirected = trace.redirect.map(|redirect| match redirect {
+            Redirection::Local(handle) => Redirected::Locally { handle: Some(self.callouts.handle_name(handle)) },
+            Redirection::LocalWithoutRecords => Redirected::Locally { handle: None },
+            Redirection::Remote => Redirected::Remotely,
+            Redirection::NotAccepted(refusal) => Redirected::NotAccepted(refusal_text(refusal).to_owned()),
+        });
+        let delivered = trace.result.ok().and_then(|flow| self.world.flow_records(flow));
+        Hop {
+            family,
+            destination: self.addresses.endpoint(&self.world, trace.destination),
+            records: self.handle_names(trace.records.as_deref()),
+            inspections,
+            target: self.addresses.endpoint(&self.world, trace.target),
+            redirected,
+            delivered: self.handle_names(delivered),
+            delivered_bytes: delivered.map_or(0, |records| u32::try_from(records.blob().len()).unwrap_or(u32::MAX)),
+        }
+    }
+
+    fn handle_names(&self, records: Option<&Records>) -> Vec<Name> {
+        let entries = records.map_or(&[][..], Records::entries);
+        entries.iter().map(|entry| self.callouts.handle_name(entry.handle)).collect()
+    }
+}
+
+fn refusal_text(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NoTargetPid => "localRedirectTargetPID is 0",
+        Refusal::WrongTargetPid => "localRedirectTargetPID names a process that does not listen there",
+        Refusal::NoHandle => "localRedirectHandle is missing",
+        Refusal::UnknownHandle => "localRedirectHandle was destroyed, or never created",
+        Refusal::ContextTooLarge => "the context is larger than the machine takes",
+    }
+}

@@ -1,0 +1,344 @@
+//! The backend `sim`: ops applied to a [`World`].
+
+mod addresses;
+mod callouts;
+mod control;
+mod hop;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use wfp_sim::{Caller, Completed, Completion, PendingId, Profile, Shutdown, SocketHandle, SocketKind, WinsockError, World};
+
+use self::addresses::Addresses;
+use self::callouts::Callouts;
+use crate::vocabulary::{
+    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings, ShutdownHow,
+    SocketFamily, SocketState, Stored,
+};
+
+/// A model of a machine behind the vocabulary that every backend speaks.
+#[derive(Clone, Debug)]
+pub struct SimBackend {
+    features: Features,
+    world: World,
+    threads: HashMap<Name, Vec<Caller>>,
+    sockets: HashMap<Name, Socket>,
+    blobs: HashMap<Name, Arc<[u8]>>,
+    pending: HashMap<Name, Pending>,
+    addresses: Addresses,
+    callouts: Callouts,
+}
+
+/// A descriptor, and what it was made as.
+#[derive(Clone, Copy, Debug)]
+struct Socket {
+    handle: SocketHandle,
+    family: SocketFamily,
+}
+
+/// A call that goes on, and what becomes of its result.
+#[derive(Clone, Debug)]
+struct Pending {
+    id: PendingId,
+    family: SocketFamily,
+}
+
+impl Default for SimBackend {
+    fn default() -> Self {
+        Self::new(Profile::default())
+    }
+}
+
+impl SimBackend {
+    /// A machine with this profile.
+    #[must_use]
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            features: Feature::ALL.iter().map(|(feature, _)| *feature).collect(),
+            world: World::new(profile),
+            threads: HashMap::new(),
+            sockets: HashMap::new(),
+            blobs: HashMap::new(),
+            pending: HashMap::new(),
+            addresses: Addresses::default(),
+            callouts: Callouts::default(),
+        }
+    }
+
+    /// The machine itself.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The thread that makes a call; threads beside the first are started when they first call.
+    fn caller(&mut self, op: &Op) -> Result<Caller, BackendFault> {
+        let unknown = || BackendFault(format!("no process `{}` was started", op.process));
+        let threads = self.threads.get_mut(&op.process).ok_or_else(unknown)?;
+        let wanted = op.thread as usize;
+        while threads.len() <= wanted {
+            let Some(thread) = threads.first().and_then(|first| self.world.start_thread(*first)) else {
+                return Err(BackendFault(format!("the process `{}` has ended", op.process)));
+            };
+            threads.push(thread);
+        }
+        Ok(threads[wanted])
+    }
+
+    fn socket(&self, name: &Name) -> Result<Socket, BackendFault> {
+        self.sockets.get(name).copied().ok_or_else(|| BackendFault(format!("no socket `{name}` was made")))
+    }
+
+    fn name_socket(&mut self, name: Option<&Name>, handle: SocketHandle, family: SocketFamily) {
+        if let Some(name) = name {
+            self.sockets.insert(Name::clone(name), Socket { handle, family });
+        }
+    }
+
+    fn name_pending(&mut self, op: &Op, id: PendingId, family: SocketFamily) -> Observation {
+        if let Some(name) = &op.name {
+            self.pending.insert(Name::clone(name), Pending { id, family });
+        }
+        Observation::new(Outcome::Pending)
+    }
+
+    fn received(&mut self, name: Option<&Name>, bytes: Vec<u8>) -> Observation {
+        let bytes: Arc<[u8]> = bytes.into();
+        if let Some(name) = name {
+            self.blobs.insert(Name::clone(name), Arc::clone(&bytes));
+        }
+        Observation { stored: Some(Stored { bytes, rest_untouched: true }), ..Observation::new(Outcome::Ok) }
+    }
+
+    fn wait(&mut self, calls: &[Name], limit: u32) -> Result<Observation, BackendFault> {
+        if let Some(unknown) = calls.iter().find(|name| !self.pending.contains_key(*name)) {
+            return Err(BackendFault(format!("no call `{unknown}` is pending")));
+        }
+        if let Some(observation) = self.first_completed(calls) {
+            return Ok(observation);
+        }
+        self.world.advance(limit.into());
+        Ok(self.first_completed(calls).unwrap_or_else(|| Observation::new(Outcome::Pending)))
+    }
+
+    fn first_completed(&mut self, calls: &[Name]) -> Option<Observation> {
+        for name in calls {
+            let Some(pending) = self.pending.get(name) else { continue };
+            let (id, family) = (pending.id, pending.family);
+            let Some(result) = self.world.completion(id) else { continue };
+            self.pending.remove(name);
+            let observation = match result {
+                Ok(Completed::Accepted(handle)) => {
+                    self.name_socket(Some(name), handle, family);
+                    Observation::new(Outcome::Ok)
+                }
+                Ok(Completed::AcceptedEx) => Observation::new(Outcome::Ok),
+                Ok(Completed::Received(bytes)) => self.received(Some(name), bytes),
+                Err(error) => Observation::new(Outcome::Error(error)),
+            };
+            let completed = Some((Name::clone(name), Box::new(observation)));
+            return Some(Observation { completed, ..Observation::new(Outcome::Ok) });
+        }
+        None
+    }
+
+    fn call(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        match &op.call {
+            Call::AddHost(host) => {
+                self.addresses.add(&mut self.world, host);
+                return Ok(Observation::new(Outcome::Ok));
+            }
+            Call::StartProcess(spec) => {
+                let host = self.addresses.host(&spec.host).map_err(BackendFault)?;
+                let image = spec.image.as_deref().unwrap_or(&op.process);
+                let caller = self.world.start_process_on(host, image, spec.elevated);
+                self.threads.insert(Name::clone(&op.process), vec![caller]);
+                return Ok(Observation::new(Outcome::Ok));
+            }
+            Call::InstallCallout(spec) => {
+                let pid = |name: &Name| self.threads.get(name).and_then(|threads| threads.first()).map(|c| c.pid);
+                self.callouts.install(&mut self.world, &self.addresses, spec, pid).map_err(BackendFault)?;
+                return Ok(Observation::new(Outcome::Ok));
+            }
+            Call::RemoveCallout { callout } => {
+                self.callouts.remove(&mut self.world, callout).map_err(BackendFault)?;
+                return Ok(Observation::new(Outcome::Ok));
+            }
+            Call::DestroyHandles { callout } => {
+                self.callouts.destroy_handles(&mut self.world, callout).map_err(BackendFault)?;
+                return Ok(Observation::new(Outcome::Ok));
+            }
+            Call::Wait { calls, limit } => return self.wait(calls, *limit),
+            Call::Advance { milliseconds } => {
+                self.world.advance(*milliseconds);
+                return Ok(Observation::new(Outcome::Ok));
+            }
+            Call::CountContexts {} => return Ok(counted(self.world.live_contexts())),
+            Call::CountAll {} => return Ok(counted(self.world.live())),
+            _ => {}
+        }
+        let caller = self.caller(op)?;
+        match &op.call {
+            Call::EndProcess {} => {
+                self.world.end_process(caller.pid);
+                self.threads.remove(&op.process);
+                Ok(Observation::new(Outcome::Ok))
+            }
+            Call::QueryRecords(query) => self.query(caller, op.name.as_ref(), query, control::RECORDS),
+            Call::QueryContext(query) => self.query(caller, op.name.as_ref(), query, control::CONTEXT),
+            Call::SetRecords(set) => self.set_records(caller, set),
+            Call::Ioctl { socket, code, out } => self.unknown_code(caller, socket, *code, *out),
+            Call::Describe { socket } => {
+                let state = match self.sockets.get(socket) {
+                    Some(socket) => state_name(self.world.socket_state(caller, socket.handle)),
+                    None => SocketState::NotASocket,
+                };
+                Ok(Observation { state: Some(state), ..Observation::new(Outcome::Ok) })
+            }
+            Call::Connect { .. } => self.connect(caller, op),
+            _ => self.socket_call(caller, op),
+        }
+    }
+
+    /// The plain calls of Winsock.
+    fn socket_call(&mut self, caller: Caller, op: &Op) -> Result<Observation, BackendFault> {
+        let name = op.name.as_ref();
+        let result = match &op.call {
+            Call::Socket { family, overlapped, nonblocking } => {
+                let kind = SocketKind { overlapped: *overlapped, nonblocking: *nonblocking, ..kind(*family) };
+                self.world.socket(caller, kind).map(|handle| self.name_socket(name, handle, *family))
+            }
+            Call::Bind { socket, to, mapped } => {
+                let socket = self.socket(socket)?;
+                let family = match (socket.family, mapped) {
+                    (SocketFamily::Dual, false) => SocketFamily::Ipv6,
+                    (family, _) => family,
+                };
+                let address = self.addresses.resolve(to, family).map_err(BackendFault)?;
+                self.world.bind(caller, socket.handle, address)
+            }
+            Call::Listen { socket, backlog } => self.world.listen(caller, self.socket(socket)?.handle, *backlog),
+            Call::Accept { socket } => {
+                let Socket { handle, family } = self.socket(socket)?;
+                match self.world.accept(caller, handle) {
+                    Ok(Completion::Done(accepted)) => {
+                        self.name_socket(name, accepted, family);
+                        Ok(())
+                    }
+                    Ok(Completion::Pending(id)) => return Ok(self.name_pending(op, id, family)),
+                    Err(error) => Err(error),
+                }
+            }
+            Call::AcceptEx { socket, into } => {
+                let Socket { handle, family } = self.socket(socket)?;
+                match self.world.accept_ex(caller, handle, self.socket(into)?.handle) {
+                    Ok(Completion::Done(())) => Ok(()),
+                    Ok(Completion::Pending(id)) => return Ok(self.name_pending(op, id, family)),
+                    Err(error) => Err(error),
+                }
+            }
+            Call::UpdateAcceptContext { socket, listening } => {
+                let (socket, listening) = (self.socket(socket)?, self.socket(listening)?);
+                self.world.update_accept_context(caller, socket.handle, listening.handle)
+            }
+            Call::UpdateConnectContext { socket } => {
+                self.world.update_connect_context(caller, self.socket(socket)?.handle)
+            }
+            Call::Send { socket, data } => {
+                self.world.send(caller, self.socket(socket)?.handle, data.as_bytes()).map(|_| ())
+            }
+            Call::Receive { socket, length } => {
+                let Socket { handle, family } = self.socket(socket)?;
+                match self.world.recv(caller, handle, *length as usize) {
+                    Ok(Completion::Done(bytes)) => return Ok(self.received(name, bytes)),
+                    Ok(Completion::Pending(id)) => return Ok(self.name_pending(op, id, family)),
+                    Err(error) => Err(error),
+                }
+            }
+            Call::Shutdown { socket, how } => {
+                let how = match how {
+                    ShutdownHow::Receive => Shutdown::Receive,
+                    ShutdownHow::Send => Shutdown::Send,
+                    ShutdownHow::Both => Shutdown::Both,
+                };
+                self.world.shutdown(caller, self.socket(socket)?.handle, how)
+            }
+            Call::Close { socket } => self.world.closesocket(caller, self.socket(socket)?.handle),
+            Call::Duplicate { socket, process } => {
+                let Socket { handle, family } = self.socket(socket)?;
+                let unknown = || BackendFault(format!("no process `{process}` was started"));
+                let pid = self.threads.get(process).and_then(|threads| threads.first()).ok_or_else(unknown)?.pid;
+                self.world.wsa_duplicate_socket(caller, handle, pid).map(|there| self.name_socket(name, there, family))
+            }
+            Call::LocalName { socket } => {
+                let address = self.world.getsockname(caller, self.socket(socket)?.handle);
+                return Ok(self.told(address));
+            }
+            Call::PeerName { socket } => {
+                let address = self.world.getpeername(caller, self.socket(socket)?.handle);
+                return Ok(self.told(address));
+            }
+            other => return Ok(Observation::new(Outcome::Unsupported(format!("`{}`", other.name())))),
+        };
+        Ok(Observation::new(result.map_or_else(Outcome::Error, |()| Outcome::Ok)))
+    }
+
+    fn told(&self, address: Result<std::net::SocketAddr, WinsockError>) -> Observation {
+        match address {
+            Ok(address) => {
+                let address = Some(self.addresses.endpoint(&self.world, address));
+                Observation { address, ..Observation::new(Outcome::Ok) }
+            }
+            Err(error) => Observation::new(Outcome::Error(error)),
+        }
+    }
+}
+
+impl Backend for SimBackend {
+    fn identify(&self) -> Identity {
+        Identity { name: "sim".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), os: None }
+    }
+
+    fn features(&self) -> &Features {
+        &self.features
+    }
+
+    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
+        *self = Self::new(settings.profile.clone());
+        Ok(())
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        self.call(op)
+    }
+}
+
+fn counted(count: usize) -> Observation {
+    Observation { count: Some(count as u64), ..Observation::new(Outcome::Ok) }
+}
+
+fn kind(family: SocketFamily) -> SocketKind {
+    match family {
+        SocketFamily::Ipv4 => SocketKind::V4,
+        SocketFamily::Ipv6 => SocketKind::V6,
+        SocketFamily::Dual => SocketKind::DUAL,
+    }
+}
+
+fn state_name(state: wfp_sim::SocketState) -> SocketState {
+    use wfp_sim::SocketState as Sim;
+    match state {
+        Sim::NotASocket => SocketState::NotASocket,
+        Sim::Fresh => SocketState::Fresh,
+        Sim::Bound => SocketState::Bound,
+        Sim::Listening => SocketState::Listening,
+        Sim::Connecting => SocketState::Connecting,
+        Sim::Connected => SocketState::Connected,
+        Sim::Reset => SocketState::Reset,
+        Sim::Accepted { redirected: false, .. } => SocketState::Accepted,
+        Sim::Accepted { updated: false, .. } => SocketState::AcceptedRedirectedNotUpdated,
+        Sim::Accepted { peer_closed: true, .. } => SocketState::AcceptedRedirectedPeerClosed,
+        Sim::Accepted { .. } => SocketState::AcceptedRedirected,
+    }
+}

@@ -1,0 +1,65 @@
+//! What a machine, real or modelled, must be able to do to run scenarios.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use wfp_sim::Profile;
+
+use super::{Features, Observation, Op};
+
+/// A machine that ops can be applied to.
+///
+/// It is small on purpose: four functions, synchronous, usable as `dyn Backend`. What a call gave is an
+/// [`Observation`], errors of the machine included; [`BackendFault`] is for a backend that no longer works, and is
+/// never a failed test.
+pub trait Backend {
+    /// Which backend this is.
+    fn identify(&self) -> Identity;
+
+    /// What it can do. A case that needs more is skipped.
+    fn features(&self) -> &Features;
+
+    /// Back to a machine on which nothing runs.
+    ///
+    /// # Errors
+    /// Where the backend cannot be brought into that state.
+    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault>;
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// Where the backend broke, or an op names what no earlier op made.
+    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault>;
+}
+
+/// What a case starts with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How the machine answers in doubtful cases; only for a backend with the feature `profile`.
+    pub profile: Profile,
+    /// For everything random.
+    pub seed: u64,
+}
+
+/// Which backend it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its name on the command line.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The operating system whose behaviour it shows, with its build; `None` for a model.
+    pub os: Option<String>,
+}
+
+/// A backend that no longer works, or was used wrongly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendFault(pub String);
+
+impl fmt::Display for BackendFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BackendFault {}

@@ -1,0 +1,87 @@
+//! What a backend is able to do.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One ability of a backend. A case that needs one that the backend lacks is skipped, and the report says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// TCP sockets.
+    Tcp,
+    /// IPv6 sockets.
+    Ipv6,
+    /// IPv6 sockets that serve IPv4 too.
+    DualStack,
+    /// AcceptEx and ConnectEx.
+    ExtensionFunctions,
+    /// Descriptors of one socket in several processes.
+    Duplicate,
+    /// Connections can be redirected: callouts can be installed.
+    Redirect,
+    /// Several callouts can redirect at once.
+    MultiVendor,
+    /// Hosts beside the local one.
+    RemoteHost,
+    /// Processes with and without administrative rights.
+    Elevation,
+    /// Pointers that are NULL, unmapped, or valid in part.
+    InvalidPointers,
+    /// Time passes when the scenario says so.
+    VirtualTime,
+    /// What callouts see, and what is allocated, can be observed.
+    KernelView,
+    /// The profile can be chosen.
+    Profile,
+}
+
+/// The features of a backend.
+pub type Features = BTreeSet<Feature>;
+
+impl Feature {
+    /// Every feature, with its meaning.
+    pub const ALL: [(Self, &'static str); 13] = [
+        (Self::Tcp, "TCP sockets"),
+        (Self::Ipv6, "IPv6 sockets"),
+        (Self::DualStack, "IPv6 sockets that serve IPv4 too"),
+        (Self::ExtensionFunctions, "AcceptEx and ConnectEx"),
+        (Self::Duplicate, "descriptors of one socket in several processes"),
+        (Self::Redirect, "connections can be redirected: callouts can be installed"),
+        (Self::MultiVendor, "several callouts can redirect at once"),
+        (Self::RemoteHost, "hosts beside the local one"),
+        (Self::Elevation, "processes with and without administrative rights"),
+        (Self::InvalidPointers, "pointers that are NULL, unmapped, or valid in part"),
+        (Self::VirtualTime, "time passes when the scenario says so"),
+        (Self::KernelView, "what callouts see, and what is allocated, can be observed"),
+        (Self::Profile, "the behaviour profile can be chosen"),
+    ];
+
+    /// The name in files and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Ipv6 => "ipv6",
+            Self::DualStack => "dual-stack",
+            Self::ExtensionFunctions => "extension-functions",
+            Self::Duplicate => "duplicate",
+            Self::Redirect => "redirect",
+            Self::MultiVendor => "multi-vendor",
+            Self::RemoteHost => "remote-host",
+            Self::Elevation => "elevation",
+            Self::InvalidPointers => "invalid-pointers",
+            Self::VirtualTime => "virtual-time",
+            Self::KernelView => "kernel-view",
+            Self::Profile => "profile",
+        }
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,240 @@
+//! What a caller could see of a call.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wfp_sim::WinsockError;
+
+use super::{Endpoint, Name, SocketFamily, StateName};
+
+/// What came of an op.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Observation {
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// The bytes-returned word of a control code, which was preset to a value that no call stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_returned: Option<Word>,
+    /// What `needed` stood for in the lengths of the op: the bytes that the call is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u32>,
+    /// What the call stored, or received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Stored>,
+    /// The address that the call told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Endpoint>,
+    /// What the kernel did with a connect; only with the feature `kernel-view`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hop: Option<Box<Hop>>,
+    /// Of a wait: the call that completed, and what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<(Name, Box<Observation>)>,
+    /// What was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// The state of a socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<SocketState>,
+}
+
+impl Observation {
+    /// An observation of this outcome and nothing else.
+    #[must_use]
+    pub fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            bytes_returned: None,
+            needed: None,
+            stored: None,
+            address: None,
+            hop: None,
+            completed: None,
+            count: None,
+            state: None,
+        }
+    }
+
+    /// The error, where the call failed.
+    #[must_use]
+    pub fn error(&self) -> Option<WinsockError> {
+        match &self.outcome {
+            Outcome::Error(error) => Some(*error),
+            _ => None,
+        }
+    }
+
+    /// Whether the call succeeded.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.outcome == Outcome::Ok
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It succeeded.
+    Ok,
+    /// It failed.
+    Error(#[serde(with = "error_name")] WinsockError),
+    /// It goes on under the op's name.
+    Pending,
+    /// The backend cannot do this.
+    Unsupported(String),
+}
+
+/// A word in memory after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// It holds what it held before.
+    Unchanged,
+    /// It holds this.
+    Value(u32),
+}
+
+/// Bytes that a call stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stored {
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+    /// Whether everything behind them is as it was.
+    pub rest_untouched: bool,
+}
+
+/// The kind and state of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SocketState {
+    /// The descriptor is not, or no longer, a socket of the process.
+    NotASocket,
+    /// New.
+    Fresh,
+    /// Bound.
+    Bound,
+    /// Listening.
+    Listening,
+    /// A connect that nobody answered yet.
+    Connecting,
+    /// It connected.
+    Connected,
+    /// It was accepted, and nobody redirected the connection to it.
+    Accepted,
+    /// It was accepted, and the connection was redirected to it.
+    AcceptedRedirected,
+    /// As before; AcceptEx accepted it, and SO_UPDATE_ACCEPT_CONTEXT was not called.
+    AcceptedRedirectedNotUpdated,
+    /// As `accepted-redirected`, and the peer closed its end.
+    AcceptedRedirectedPeerClosed,
+    /// The connection was reset.
+    Reset,
+}
+
+/// A connect, as the kernel saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Hop {
+    /// How the destination was written.
+    pub family: SocketFamily,
+    /// The destination that was dialled.
+    pub destination: Endpoint,
+    /// The handles in the records on the socket, oldest first.
+    pub records: Vec<Name>,
+    /// What each callout saw and did.
+    pub inspections: Vec<Inspected>,
+    /// Where the connect went.
+    pub target: Endpoint,
+    /// What became of the redirect, if there was one.
+    pub redirected: Option<Redirected>,
+    /// The handles in the records that the acceptor can ask for, oldest first.
+    pub delivered: Vec<Name>,
+    /// Bytes of those records.
+    pub delivered_bytes: u32,
+}
+
+/// What a callout saw of a connect, and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Inspected {
+    /// The callout.
+    pub callout: Name,
+    /// The redirect state that it was told.
+    pub state: StateName,
+    /// Whether another callout had redirected in the same classify.
+    pub earlier_redirect: bool,
+    /// The handle that it asked with.
+    pub handle: Option<Name>,
+    /// What it did.
+    pub did: Did,
+}
+
+/// What a callout did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Did {
+    /// It permitted.
+    Permit,
+    /// It permitted because another callout had redirected in the same classify.
+    PermitEarlierRedirect,
+    /// It left the decision to the next filter.
+    Continue,
+    /// It blocked.
+    Block,
+    /// It redirected to this endpoint.
+    Redirect(Endpoint),
+    /// It would redirect, and has no target in this family.
+    NoTarget,
+}
+
+impl std::fmt::Display for Did {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Permit => f.write_str("permits"),
+            Self::PermitEarlierRedirect => f.write_str("permits: redirected already in this classify"),
+            Self::Continue => f.write_str("continues"),
+            Self::Block => f.write_str("blocks"),
+            Self::Redirect(target) => write!(f, "redirects to {target}"),
+            Self::NoTarget => f.write_str("permits: no target in this family"),
+        }
+    }
+}
+
+/// What became of a redirect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Redirected {
+    /// To a process of this machine.
+    Locally {
+        /// The handle, which the acceptor's records now end with.
+        handle: Option<Name>,
+    },
+    /// To another host.
+    Remotely,
+    /// It was not accepted.
+    NotAccepted(String),
+}
+
+/// An error code by its name.
+pub(crate) mod error_name {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use wfp_sim::WinsockError;
+
+    pub(crate) fn serialize<S: Serializer>(error: &WinsockError, serializer: S) -> Result<S::Ok, S::Error> {
+        match error.name() {
+            Some(name) => serializer.serialize_str(name),
+            None => serializer.serialize_str(&error.0.to_string()),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WinsockError, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        WinsockError::by_name(&text)
+            .or_else(|| text.parse().ok().map(WinsockError))
+            .ok_or_else(|| de::Error::custom(format!("`{text}` is no error code that is known here")))
+    }
+}
