@@ -12,7 +12,7 @@ use crate::follow::{Ending, Follower, Journey};
 use crate::scenario::{Case, Expect, Known, LoadedCase, OkExpect, Step, Sweep, SweepRow, describe, families};
 use crate::vocabulary::{
     Backend, BackendFault, Call, Endpoint, Feature, HostSpec, Length, Name, Observation, Op, Place, ProcessSpec,
-    Settings,
+    SetUp, Settings,
 };
 use crate::yaml::{Node, Span};
 
@@ -106,7 +106,7 @@ impl Player<'_> {
     fn set_up(&mut self) -> Result<(), BackendFault> {
         let case = &self.loaded.case;
         for (name, host) in case.hosts.iter().filter(|(name, _)| &***name != LOCAL) {
-            let call = Call::AddHost(HostSpec { name: Name::clone(name), silent: host.silent });
+            let call = Call::SetUp(SetUp::AddHost(HostSpec { name: Name::clone(name), silent: host.silent }));
             self.apply(name, 0, None, call)?;
         }
         for (name, process) in &case.processes {
@@ -122,7 +122,7 @@ impl Player<'_> {
         }
         for (name, callout) in &case.callouts {
             let spec = Arc::new(callout.spec(name, &case.services));
-            self.apply(name, 0, None, Call::InstallCallout(spec))?;
+            self.apply(name, 0, None, Call::SetUp(SetUp::InstallCallout(spec)))?;
         }
         for (name, host) in &case.hosts {
             for port in &host.listen {
@@ -140,7 +140,7 @@ impl Player<'_> {
 
     fn start(&mut self, name: &Name, spec: ProcessSpec) -> Result<(), BackendFault> {
         self.processes.push(Name::clone(name));
-        self.apply(name, 0, None, Call::StartProcess(spec)).map(|_| ())
+        self.apply(name, 0, None, Call::SetUp(SetUp::StartProcess(spec))).map(|_| ())
     }
 
     fn apply(

@@ -294,7 +294,7 @@ impl<'a> Check<'a> {
     }
 
     fn call(&mut self, call: &Call, path: &[&str]) {
-        if matches!(call, Call::AddHost(_) | Call::StartProcess(_) | Call::InstallCallout(_)) {
+        if matches!(call, Call::SetUp(_)) {
             let message = format!("`{}` is not for steps", call.name());
             let error = Diagnostic::at(&self.place(path), message);
             self.errors.push(error.with_help("`hosts`, `processes` and `callouts` of the case set these up"));

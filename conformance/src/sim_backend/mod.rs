@@ -13,7 +13,7 @@ use wfp_sim::{Caller, Completed, Completion, PendingId, Profile, Shutdown, Socke
 use self::addresses::Addresses;
 use self::callouts::Callouts;
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings, ShutdownHow,
+    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, SetUp, Settings, ShutdownHow,
     SocketFamily, SocketState, Stored,
 };
 
@@ -143,24 +143,26 @@ impl SimBackend {
         None
     }
 
-    fn call(&mut self, op: &Op) -> Result<Observation, BackendFault> {
-        match &op.call {
-            Call::AddHost(host) => {
-                self.addresses.add(&mut self.world, host);
-                return Ok(Observation::new(Outcome::Ok));
-            }
-            Call::StartProcess(spec) => {
+    fn set_up(&mut self, name: &Name, part: &SetUp) -> Result<Observation, BackendFault> {
+        match part {
+            SetUp::AddHost(host) => self.addresses.add(&mut self.world, host),
+            SetUp::StartProcess(spec) => {
                 let host = self.addresses.host(&spec.host).map_err(BackendFault)?;
-                let image = spec.image.as_deref().unwrap_or(&op.process);
+                let image = spec.image.as_deref().unwrap_or(name);
                 let caller = self.world.start_process_on(host, image, spec.elevated);
-                self.threads.insert(Name::clone(&op.process), vec![caller]);
-                return Ok(Observation::new(Outcome::Ok));
+                self.threads.insert(Name::clone(name), vec![caller]);
             }
-            Call::InstallCallout(spec) => {
+            SetUp::InstallCallout(spec) => {
                 let pid = |name: &Name| self.threads.get(name).and_then(|threads| threads.first()).map(|c| c.pid);
                 self.callouts.install(&mut self.world, &self.addresses, spec, pid).map_err(BackendFault)?;
-                return Ok(Observation::new(Outcome::Ok));
             }
+        }
+        Ok(Observation::new(Outcome::Ok))
+    }
+
+    fn call(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        match &op.call {
+            Call::SetUp(part) => return self.set_up(&op.process, part),
             Call::RemoveCallout { callout } => {
                 self.callouts.remove(&mut self.world, callout).map_err(BackendFault)?;
                 return Ok(Observation::new(Outcome::Ok));

@@ -15,7 +15,7 @@ pub use backend::{Backend, BackendFault, Identity, Settings};
 pub use feature::{Feature, Features};
 pub use length::Length;
 pub use observation::{Did, Hop, Inspected, Observation, Outcome, Redirected, SocketState, Stored, Word};
-pub use op::{Call, Dial, Endpoint, Input, IoctlCode, Op, Output, Place, PointerKind, Query, Role, SetRecords, ShutdownHow, SocketFamily};
+pub use op::{Call, Dial, Endpoint, Input, IoctlCode, Op, Output, Place, PointerKind, Query, Role, SetRecords, SetUp, ShutdownHow, SocketFamily};
 pub(crate) use observation::error_name;
 pub use topology::{CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, HostSpec, Match, ProcessSpec, RedirectTo, RuleSpec, StateName, TargetPidSpec};
 

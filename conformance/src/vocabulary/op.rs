@@ -14,7 +14,7 @@ use super::{CalloutSpec, HostSpec, Length, Name, ProcessSpec};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Op {
-    /// The calling process; for [`Call::StartProcess`] the one to be started.
+    /// The calling process; for [`SetUp::StartProcess`] the one to be started.
     pub process: Name,
     /// The calling thread: 0 is the first of the process, others are started when they first call.
     #[serde(default)]
@@ -30,15 +30,9 @@ pub struct Op {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Call {
-    /// Puts a host onto the network, or describes the local one.
+    /// No call: a part of the machine is set up.
     #[schemars(skip)]
-    AddHost(HostSpec),
-    /// Starts a process.
-    #[schemars(skip)]
-    StartProcess(ProcessSpec),
-    /// Installs a callout with its sublayer, filters and redirect handles.
-    #[schemars(skip)]
-    InstallCallout(Arc<CalloutSpec>),
+    SetUp(SetUp),
     /// Ends the calling process: its sockets are closed.
     EndProcess {},
     /// `FwpsCalloutUnregisterById0`: the driver goes, its redirect handles stay.
@@ -205,6 +199,18 @@ pub enum Call {
     CountAll {},
 }
 
+/// A part of the machine that is set up before the steps of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SetUp {
+    /// Puts a host onto the network.
+    AddHost(HostSpec),
+    /// Starts a process.
+    StartProcess(ProcessSpec),
+    /// Installs a callout with its sublayer, filters and redirect handles.
+    InstallCallout(Arc<CalloutSpec>),
+}
+
 fn yes() -> bool {
     true
 }
@@ -226,9 +232,7 @@ impl Call {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::AddHost(_) => "add-host",
-            Self::StartProcess(_) => "start-process",
-            Self::InstallCallout(_) => "install-callout",
+            Self::SetUp(_) => "set-up",
             Self::EndProcess {} => "end-process",
             Self::RemoveCallout { .. } => "remove-callout",
             Self::DestroyHandles { .. } => "destroy-handles",
@@ -293,9 +297,7 @@ impl Call {
     pub fn references(&self) -> Vec<(&'static str, Role, &Name)> {
         use Role::{Blob, Callout, Pending, Process, Socket};
         match self {
-            Self::AddHost(_)
-            | Self::StartProcess(_)
-            | Self::InstallCallout(_)
+            Self::SetUp(_)
             | Self::EndProcess {}
             | Self::Socket { .. }
             | Self::Advance { .. }

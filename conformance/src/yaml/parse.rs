@@ -46,10 +46,16 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Diagnostic> {
     }
 }
 
-/// YAML knows such characters only as escapes, and in a text file they are always an accident.
+/// YAML knows such characters only as escapes, and in a text file they are always an accident. A carriage
+/// return alone would end a line for the parser, and for nobody else.
 fn refuse_control_characters(source: &Arc<Source>) -> Result<(), Diagnostic> {
-    let unwanted = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
-    match source.text.char_indices().find(|&(_, c)| unwanted(c)) {
+    let text = source.text.as_str();
+    let unwanted = |&(at, c): &(usize, char)| match c {
+        '\t' | '\n' | '\u{85}' => false,
+        '\r' => text.as_bytes().get(at + 1) != Some(&b'\n'),
+        _ => c.is_control(),
+    };
+    match text.char_indices().find(unwanted) {
         None => Ok(()),
         Some((start, c)) => {
             let span = Span { source: Arc::clone(source), start, end: start + c.len_utf8() };
@@ -432,6 +438,10 @@ mod tests {
         assert_eq!(
             pointed("a: ä\u{1b}[0m"),
             ("a.yaml:1:5: the control character U+001B cannot be written as it is".into(), "\u{1b}".into())
+        );
+        assert_eq!(
+            pointed("a: 1\r\nb: 2\rc: 3").0,
+            "a.yaml:2:5: the control character U+000D cannot be written as it is"
         );
         assert_eq!(pointed("a: \0").0, "a.yaml:1:4: the control character U+0000 cannot be written as it is");
     }

@@ -149,7 +149,7 @@ fn misplaced_colon(at: usize, places: &Places<'_>) -> Diagnostic {
 fn missing_colon(at: usize, places: &Places<'_>) -> Diagnostic {
     let mut before = places.source.text.get(..at).unwrap_or_default().trim_end();
     let mut key = line(before.len(), places);
-    while key.text().starts_with('#') {
+    while key.text().starts_with('#') && key.start > 0 {
         before = before.get(..key.start).unwrap_or_default().trim_end();
         key = line(before.len(), places);
     }
