@@ -160,16 +160,21 @@ impl<'a> Check<'a> {
 
     fn callout(&mut self, name: &Name, callout: &Callout) {
         let at = |key: &'static str| ["callouts", name, key];
-        match (&callout.redirect_to, &callout.redirect_to_host) {
+        match (&callout.redirect_to, &callout.redirect_to_endpoint) {
             (Some(_), Some(_)) => {
-                let message = "a callout has either `redirect-to` or `redirect-to-host`".to_owned();
-                self.error(&at("redirect-to-host"), message);
+                let message = "a callout has either `redirect-to` or `redirect-to-endpoint`".to_owned();
+                self.error(&at("redirect-to-endpoint"), message);
             }
             (Some(service), None) if !self.case.services.contains_key(service) => {
                 let known: Vec<&str> = self.case.services.keys().map(|name| &**name).collect();
                 self.unknown(&at("redirect-to"), "service", service, &known);
             }
-            (None, Some(endpoint)) => self.endpoint(endpoint, &at("redirect-to-host")),
+            (None, Some(to)) => {
+                self.endpoint(&to.at, &["callouts", name, "redirect-to-endpoint", "at"]);
+                if let Some(process) = &to.process {
+                    self.process(process, &["callouts", name, "redirect-to-endpoint", "process"]);
+                }
+            }
             _ => {}
         }
         let redirects = |decision: &DecisionSpec| *decision == DecisionSpec::Redirect;
@@ -177,7 +182,7 @@ impl<'a> Check<'a> {
         if asked && !callout.redirects() {
             let key = if callout.rules.iter().any(|rule| redirects(&rule.r#do)) { "rules" } else { "on" };
             let error = Diagnostic::at(&self.place(&at(key)), format!("`{name}` redirects, and does not say where to"));
-            let help = "`redirect-to` names the service, or `redirect-to-host` the other host and port";
+            let help = "`redirect-to` names a service, or `redirect-to-endpoint` another host and port";
             self.errors.push(error.with_help(help));
         }
         for (index, process) in callout.exempt.iter().enumerate() {

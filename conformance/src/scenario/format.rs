@@ -179,9 +179,9 @@ pub struct Callout {
     /// The service that it redirects to.
     #[serde(default)]
     pub redirect_to: Option<Name>,
-    /// The other host that it redirects to.
+    /// What else it redirects to: another host, or a process whose sockets are made in steps.
     #[serde(default)]
-    pub redirect_to_host: Option<Endpoint>,
+    pub redirect_to_endpoint: Option<RedirectEndpoint>,
     /// Its redirect handles.
     #[serde(default)]
     pub handle: HandleSpec,
@@ -260,13 +260,13 @@ impl Callout {
 
     /// Whether it has anywhere to redirect to.
     pub(super) fn redirects(&self) -> bool {
-        self.redirect_to.is_some() || self.redirect_to_host.is_some()
+        self.redirect_to.is_some() || self.redirect_to_endpoint.is_some()
     }
 
     fn target(&self, services: &IndexMap<Name, Service>) -> Option<RedirectTo> {
-        if let Some(endpoint) = &self.redirect_to_host {
-            let endpoint = Some(endpoint.clone());
-            return Some(RedirectTo { process: None, ipv4: endpoint.clone(), ipv6: endpoint });
+        if let Some(RedirectEndpoint { at, process }) = &self.redirect_to_endpoint {
+            let at = Some(at.clone());
+            return Some(RedirectTo { process: process.clone(), ipv4: at.clone(), ipv6: at });
         }
         let name = self.redirect_to.as_ref()?;
         let service = services.get(name)?;
@@ -282,6 +282,17 @@ impl Callout {
             ipv6: serves(SocketFamily::Ipv6).then_some(endpoint),
         })
     }
+}
+
+/// What a callout redirects to that is no service.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RedirectEndpoint {
+    /// Where.
+    pub at: Endpoint,
+    /// The process of this machine that listens there, for `localRedirectTargetPID`; none on another host.
+    #[serde(default)]
+    pub process: Option<Name>,
 }
 
 /// The families of the sockets that listen.

@@ -10,7 +10,7 @@ pub use expect::{
     BytesExpect, ByProfile, Completes, CycleExpect, ErrorExpect, Expect, HopExpect, Known, OkExpect, OutcomeExpect,
     describe,
 };
-pub use format::{Callout, Case, Follow, Host, SCHEMA, Scalar, Step, Sweep, SweepRow, schema};
+pub use format::{Callout, Case, Follow, Host, RedirectEndpoint, SCHEMA, Scalar, Step, Sweep, SweepRow, schema};
 pub use load::{LoadedCase, Suite};
 
 pub(crate) use format::families;
