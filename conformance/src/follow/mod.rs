@@ -58,8 +58,10 @@ pub struct Follower {
     listeners: Vec<Listener>,
     /// For a service that pools: the name of the first records that it ever fetched.
     pooled: BTreeMap<Name, Name>,
-    /// Numbers connections, so that every name is new.
+    /// Numbers what is made on a journey, so that every name is new.
     count: u64,
+    /// Whether names of earlier journeys still stand for something.
+    names_kept: bool,
 }
 
 /// Which connection to follow.
@@ -113,7 +115,7 @@ impl Follower {
     /// A follower without services.
     #[must_use]
     pub fn new() -> Self {
-        Self { services: BTreeMap::new(), listeners: Vec::new(), pooled: BTreeMap::new(), count: 0 }
+        Self { services: BTreeMap::new(), listeners: Vec::new(), pooled: BTreeMap::new(), count: 0, names_kept: false }
     }
 
     /// Starts a service: its process must run already.
@@ -195,6 +197,11 @@ impl Follower {
     /// # Errors
     /// Where the backend breaks.
     pub fn follow(&mut self, backend: &mut dyn Backend, journey: &Journey) -> Result<Ending> {
+        // A backend remembers names, so they are used again once nothing has them any more.
+        if !self.names_kept && self.pooled.is_empty() {
+            self.count = 0;
+        }
+        self.names_kept |= journey.keep_open;
         let mut opened = Vec::new();
         let ending = self.walk(backend, journey, &mut opened);
         if !journey.keep_open {
@@ -264,7 +271,7 @@ impl Follower {
                 set_late(backend, serving, hops.get_mut(behind).map(|hop| &mut hop.then))?;
             }
 
-            let Some((listener, accepted)) = self.next_accept(backend)? else {
+            let Some((listener, accepted)) = self.next_accept(backend, opened)? else {
                 return Ok(Ending::new(End::Stalled, hops));
             };
             let Listener { process, serves, .. } = &self.listeners[listener];
@@ -434,7 +441,11 @@ impl Follower {
     }
 
     /// Waits until one of the listeners has a connection, and lets it wait for the next one.
-    fn next_accept(&mut self, backend: &mut dyn Backend) -> Result<Option<(usize, Name)>> {
+    fn next_accept(
+        &mut self,
+        backend: &mut dyn Backend,
+        opened: &[(Name, Name)],
+    ) -> Result<Option<(usize, Name)>> {
         let calls: Vec<Name> = self.listeners.iter().map(|listener| Name::clone(&listener.accept)).collect();
         let process = self.listeners.first().map(|listener| Name::clone(&listener.process));
         let Some(process) = process else { return Ok(None) };
@@ -446,7 +457,11 @@ impl Follower {
         if let Some(error) = result.error() {
             return Err(BackendFault(format!("`{completed}` failed: {error}")));
         }
-        let next = self.fresh_name(&format!("{}/accept", self.listeners[index].socket));
+        let what = format!("{}/accept", self.listeners[index].socket);
+        let mut next = self.fresh_name(&what);
+        while next == completed || opened.iter().any(|(_, socket)| *socket == next) {
+            next = self.fresh_name(&what);
+        }
         let listener = &mut self.listeners[index];
         let accepted = std::mem::replace(&mut listener.accept, next);
         post_accept(backend, listener)?;

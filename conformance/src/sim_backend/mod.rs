@@ -5,9 +5,9 @@ mod callouts;
 mod control;
 mod hop;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use wfp_sim::{Caller, Completed, Completion, PendingId, Profile, Shutdown, SocketHandle, SocketKind, WinsockError, World};
 
 use self::addresses::Addresses;
@@ -22,10 +22,10 @@ use crate::vocabulary::{
 pub struct SimBackend {
     features: Features,
     world: World,
-    threads: HashMap<Name, Vec<Caller>>,
-    sockets: HashMap<Name, Socket>,
-    blobs: HashMap<Name, Arc<[u8]>>,
-    pending: HashMap<Name, Pending>,
+    threads: FxHashMap<Name, Vec<Caller>>,
+    sockets: FxHashMap<Name, Socket>,
+    blobs: FxHashMap<Name, Arc<[u8]>>,
+    pending: FxHashMap<Name, Pending>,
     addresses: Addresses,
     callouts: Callouts,
 }
@@ -57,10 +57,10 @@ impl SimBackend {
         Self {
             features: Feature::ALL.iter().map(|(feature, _)| *feature).collect(),
             world: World::new(profile),
-            threads: HashMap::new(),
-            sockets: HashMap::new(),
-            blobs: HashMap::new(),
-            pending: HashMap::new(),
+            threads: FxHashMap::default(),
+            sockets: FxHashMap::default(),
+            blobs: FxHashMap::default(),
+            pending: FxHashMap::default(),
             addresses: Addresses::default(),
             callouts: Callouts::default(),
         }

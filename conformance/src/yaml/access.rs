@@ -320,7 +320,7 @@ mod tests {
         );
         assert_eq!(
             error::<Vec<Op>>("- pair: [1]\n"),
-            ("a.yaml:1:9: expected a list of 2 items, found 1 items".into(), "[1]".into())
+            ("a.yaml:1:9: expected a list of 2 items, found 1 item".into(), "[1]".into())
         );
         assert_eq!(
             error::<Vec<Op>>("- pair: [1, 2, 3]\n"),

@@ -185,7 +185,8 @@ impl<'de> Deserializer<'de> for Value<'de> {
         match (self.kind, self.plain()) {
             (Kind::Scalar { text, .. }, None | Some((_, Plain::Text))) => visitor.visit_borrowed_str(text),
             (Kind::Scalar { text, .. }, _) => {
-                Err(self.mismatch(&visitor).with_help(format!("put it in quotes: `\"{text}\"`")))
+                let help = format!("put it in quotes: {}", quoted(&format!("\"{text}\"")));
+                Err(self.mismatch(&visitor).with_help(help))
             }
             _ => Err(self.mismatch(&visitor)),
         }
@@ -431,7 +432,7 @@ mod tests {
         );
         assert_eq!(
             error::<Map<NonZeroU16>>("p: 0\n").0,
-            "a.yaml:1:4: expected a nonzero u16, found the number `0`"
+            "a.yaml:1:4: expected a number other than 0, found the number `0`"
         );
     }
 

@@ -72,17 +72,17 @@ impl Diagnostic {
         let mut group = Group::with_title(Level::ERROR.primary_title(printable(&self.message)));
         let mut far = Vec::new();
         if let Some(span) = &self.span {
-            let mut marks = vec![(&span.source, vec![mark(span, &self.label, AnnotationKind::Primary)])];
+            let mut marks = vec![(span, vec![mark(span, &self.label, AnnotationKind::Primary)])];
             for (other, label) in &self.secondary {
-                let kept = marks.iter_mut().find(|(source, _)| Arc::ptr_eq(source, &other.source));
                 let annotation = mark(other, label, AnnotationKind::Context);
-                match kept {
-                    Some(_) if out_of_sight(span, other) => far.push((other, label)),
+                let same = marks.iter_mut().find(|(first, _)| Arc::ptr_eq(&first.source, &other.source));
+                match same {
+                    Some((first, _)) if out_of_sight(first, other) => far.push((other, label)),
                     Some((_, annotations)) => annotations.push(annotation),
-                    None => marks.push((&other.source, vec![annotation])),
+                    None => marks.push((other, vec![annotation])),
                 }
             }
-            group = group.elements(marks.into_iter().map(|(source, annotations)| {
+            group = group.elements(marks.into_iter().map(|(Span { source, .. }, annotations)| {
                 Snippet::source(masked(&source.text)).path(printable(&source.name)).annotations(annotations)
             }));
         }
@@ -162,7 +162,7 @@ fn underlined(span: &Span) -> Range<usize> {
     start..start + length
 }
 
-/// Whether two places are in one line, but too far from each other to be shown together.
+/// Whether two places of a source are in one line, but too far from each other to be shown together.
 fn out_of_sight(one: &Span, other: &Span) -> bool {
     one.start.abs_diff(other.start) > SHOWN && one.line() == other.line()
 }

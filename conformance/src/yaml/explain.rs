@@ -21,7 +21,8 @@ impl Error for Diagnostic {
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
-        Self::new(format!("expected {}, found {length} items", wanted(expected)))
+        let items = if length == 1 { "item" } else { "items" };
+        Self::new(format!("expected {}, found {length} {items}", wanted(expected)))
     }
 
     fn unknown_variant(name: &str, expected: &'static [&'static str]) -> Self {
@@ -43,7 +44,7 @@ impl Error for Diagnostic {
 }
 
 /// A name that is not among the valid ones.
-pub(super) fn unknown(what: &str, name: &str, valid: &[&str]) -> Diagnostic {
+fn unknown(what: &str, name: &str, valid: &[&str]) -> Diagnostic {
     let error = Diagnostic::new(format!("unknown {what} {}", quoted(name)));
     let error = match nearest(name, valid.iter().copied()) {
         Some(near) => error.with_label(format!("did you mean {}?", quoted(near))),
@@ -66,6 +67,7 @@ fn wanted(expected: &dyn Expected) -> String {
         "a map" => "a mapping".into(),
         "a sequence" => "a list".into(),
         "unit" => "nothing".into(),
+        _ if text.starts_with("a nonzero ") => "a number other than 0".into(),
         _ if starts_with_any(&text, &["struct ", "struct variant "]) => "a mapping".into(),
         _ if starts_with_any(&text, &["tuple ", "a tuple ", "an array "]) => {
             let length: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -132,7 +134,7 @@ mod tests {
         );
         assert_eq!(
             message(Unexpected::Unsigned(0), "a nonzero u16"),
-            "expected a nonzero u16, found the number `0`"
+            "expected a number other than 0, found the number `0`"
         );
         assert_eq!(message(Unexpected::Map, "tuple struct Pair"), "expected a list, found a mapping");
     }

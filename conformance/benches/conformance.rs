@@ -1,0 +1,132 @@
+//! What a user waits for: a chain through the vocabulary and the services, and scenario files from disk to verdict.
+//!
+//! Figures and how to run them: README.md beside this file.
+
+#![allow(missing_docs, reason = "criterion's macros make functions without any")]
+
+use std::hint::black_box;
+use std::path::PathBuf;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use wfp_conformance::SimBackend;
+use wfp_conformance::follow::{Follower, Journey, Service};
+use wfp_conformance::run::{Options, run_case};
+use wfp_conformance::scenario::Suite;
+use wfp_conformance::vocabulary::{
+    Backend, Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, HostSpec, Match, Name, Op, Place,
+    ProcessSpec, RedirectTo, RuleSpec, SetUp, SocketFamily, StateName, TargetPidSpec,
+};
+use wfp_sim::Profile;
+
+fn apply(backend: &mut dyn Backend, process: &str, part: SetUp) {
+    let op = Op { process: process.into(), thread: 0, name: None, call: Call::SetUp(part) };
+    backend.apply(&op).expect("the model sets up what it is told");
+}
+
+fn careful(name: &str, port: u16) -> CalloutSpec {
+    let at = Some(Endpoint::new(Place::Loopback, port));
+    let rule = |state, decision| RuleSpec {
+        states: vec![state],
+        processes: Vec::new(),
+        r#match: Match::default(),
+        r#do: decision,
+    };
+    CalloutSpec {
+        name: name.into(),
+        sublayer: 100,
+        weight: 0,
+        handle: HandleSpec::One,
+        heeds_earlier_redirect: true,
+        matching: Match::default(),
+        rules: vec![
+            rule(StateName::NotRedirected, DecisionSpec::Redirect),
+            rule(StateName::RedirectedByOther, DecisionSpec::Redirect),
+        ],
+        redirect: Some(RedirectTo { process: Some(name.into()), ipv4: at.clone(), ipv6: at }),
+        context: ContextSpec::Destination,
+        target_pid: TargetPidSpec::Service,
+    }
+}
+
+/// Three connects: the application, and two services that carry records and context.
+fn chain(c: &mut Criterion) {
+    let mut backend = SimBackend::new(Profile::documented());
+    let mut follower = Follower::new();
+    let server = Endpoint::new(Place::Host("server".into()), 443);
+    apply(&mut backend, "server", SetUp::AddHost(HostSpec { name: "server".into(), silent: false }));
+    apply(&mut backend, "app", SetUp::StartProcess(ProcessSpec::default()));
+    let there = ProcessSpec { host: "server".into(), ..ProcessSpec::default() };
+    apply(&mut backend, "server:443", SetUp::StartProcess(there));
+    follower
+        .start_destination(&mut backend, &Name::from("server:443"), &server, &[SocketFamily::Ipv4])
+        .expect("the destination listens");
+    for (name, port) in [("a", 1001), ("b", 1002)] {
+        let process = ProcessSpec { elevated: true, ..ProcessSpec::default() };
+        apply(&mut backend, name, SetUp::StartProcess(process));
+        apply(&mut backend, name, SetUp::InstallCallout(careful(name, port).into()));
+        follower.start_service(&mut backend, &Name::from(name), Service::at(port)).expect("the service listens");
+    }
+    let journey =
+        Journey { from: "app".into(), to: server, family: SocketFamily::Ipv4, keep_open: false };
+
+    let mut group = c.benchmark_group("ops");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("two-vendor chain", |b| {
+        b.iter(|| {
+            let ending = follower.follow(&mut backend, &journey).expect("the model does not break");
+            assert_eq!(ending.connects, 3);
+            black_box(ending)
+        });
+    });
+    group.finish();
+}
+
+/// The suite of the workspace, file by file: read, put together, checked, run.
+fn files(c: &mut Criterion) {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"));
+    let profile = Profile::documented();
+    let options = Options {
+        profile: profile.clone(),
+        profile_name: "documented".to_owned(),
+        seed: 1,
+        jobs: 1,
+        trace: false,
+    };
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/three-kilobytes.yaml"))
+        .expect("the file is beside this one");
+    let folder = tempfile::tempdir().expect("a folder to write to");
+    let paths: Vec<PathBuf> = (0..100)
+        .map(|number| {
+            let path = folder.path().join(format!("file-{number}.yaml"));
+            std::fs::write(&path, &text).expect("the folder takes a file");
+            path
+        })
+        .collect();
+
+    let mut group = c.benchmark_group("files");
+    group.throughput(Throughput::Elements(paths.len() as u64));
+    group.bench_function("3 kB, disk to verdict", |b| {
+        let mut backend = SimBackend::new(profile.clone());
+        b.iter(|| {
+            for path in &paths {
+                let suite = Suite::load(std::slice::from_ref(path), &profile).expect("the file is right");
+                for case in &suite.cases {
+                    let run = run_case(&mut backend, case, &options, 1).expect("the model does not break");
+                    assert!(run.failure.is_none(), "{}", case.name);
+                }
+            }
+        });
+    });
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("the whole suite", |b| {
+        b.iter(|| {
+            let suite = Suite::load(std::slice::from_ref(&root), &profile).expect("the suite is right");
+            wfp_conformance::run::run(&suite, &options, &|| Box::new(SimBackend::default()))
+                .expect("the model does not break")
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, chain, files);
+criterion_main!(benches);
