@@ -138,4 +138,29 @@ mod tests {
         assert!(is_mapped(&mapped));
         assert_eq!(unmapped(mapped), v4);
     }
+
+    #[test]
+    fn sockaddr_storage_has_the_bytes_of_windows() {
+        let v4 = to_sockaddr_storage(&"192.0.2.7:443".parse().unwrap());
+        assert_eq!(v4[..8], [2, 0, 0x01, 0xBB, 192, 0, 2, 7]);
+        assert!(v4[8..].iter().all(|byte| *byte == 0));
+        let address = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 0x0102_0304, 5);
+        let v6 = to_sockaddr_storage(&SocketAddr::V6(address));
+        assert_eq!(v6[..8], [23, 0, 0, 80, 4, 3, 2, 1]);
+        assert_eq!(v6[8..28], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 5, 0, 0, 0]);
+        assert_eq!(from_sockaddr_storage(&v6), Some(SocketAddr::V6(address)));
+    }
+
+    #[test]
+    fn address_is_written_in_the_sockets_family_where_it_can_be() {
+        let plain: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+        assert_eq!(written_in(Family::Ipv6, plain), plain);
+        assert_eq!(written_in(Family::Ipv4, plain), plain, "no IPv4 address stands for it");
+        let mapped: SocketAddr = "[::ffff:192.0.2.7]:80".parse().unwrap();
+        assert_eq!(written_in(Family::Ipv4, mapped).to_string(), "192.0.2.7:80");
+        assert_eq!((Family::of(&mapped), is_mapped(&mapped), is_mapped(&plain)), (Family::Ipv6, true, false));
+        assert_eq!(Family::Ipv4.unspecified().to_string(), "0.0.0.0");
+        assert_eq!(Family::Ipv6.unspecified().to_string(), "::");
+        assert_eq!(format!("{} {}", Family::Ipv4, Family::Ipv6), "ipv4 ipv6");
+    }
 }

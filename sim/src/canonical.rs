@@ -108,3 +108,88 @@ impl Renumber {
         Records::extended(None, &entries, profile)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Redirect;
+    use crate::socket::SocketKind;
+    use crate::testing::{Machine, SERVER, both};
+
+    /// A machine in the middle of its work: sockets of each kind, records on both sides, calls that wait, memory.
+    fn busy(m: &mut Machine) {
+        let connecting = m.socket(SocketKind::V4);
+        m.connect(connecting, crate::testing::SILENT).unwrap();
+        m.connected(SERVER);
+        let (_, accepted) = m.redirected(Redirect::local(m.service.pid, both(1001)));
+        let records = m.w.query_redirect_records(m.service, accepted).unwrap();
+        let onward = m.w.socket(m.service, SocketKind::V4).unwrap();
+        m.w.set_redirect_records(m.service, onward, &records).unwrap();
+        m.w.recv(m.service, accepted, 5).unwrap();
+        let listener = m.service_at(80);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        m.w.accept(m.service, listener).unwrap();
+        m.w.accept_ex(m.service, listener, socket).unwrap();
+        m.connected("127.0.0.1:80");
+        m.w.allocate(m.app, 8, 1);
+    }
+
+    /// Things that leave nothing behind but numbers.
+    fn come_and_go(m: &mut Machine) {
+        let pointer = m.w.allocate(m.app, 8, 0);
+        let (client, accepted) = m.pair();
+        let Ok(crate::Completion::Pending(pending)) = m.w.recv(m.service, accepted, 5) else {
+            panic!("done")
+        };
+        m.w.send(m.app, client, b"x").unwrap();
+        assert!(m.w.completion(pending).is_some());
+        m.w.closesocket(m.app, client).unwrap();
+        m.w.closesocket(m.service, accepted).unwrap();
+        m.w.allocate(m.service, 8, 0);
+        m.w.free(m.app, pointer);
+    }
+
+    #[test]
+    fn worlds_that_differ_in_what_came_and_went_are_equal() {
+        let (mut plain, mut used) = (Machine::default(), Machine::default());
+        plain.w.allocate(plain.service, 8, 0);
+        come_and_go(&mut used);
+        busy(&mut plain);
+        busy(&mut used);
+        assert!(plain.w != used.w);
+        assert!(plain.w.canonical() == used.w.canonical());
+    }
+
+    #[test]
+    fn canonical_world_is_its_own_canonical_form() {
+        let mut m = Machine::default();
+        come_and_go(&mut m);
+        busy(&mut m);
+        let canonical = m.w.canonical();
+        assert!(canonical.canonical() == canonical);
+    }
+
+    #[test]
+    fn worlds_that_differ_in_what_is_there_are_not_equal() {
+        let (mut plain, mut more) = (Machine::default(), Machine::default());
+        more.w.socket(more.app, SocketKind::V4).unwrap();
+        plain.w.socket(plain.app, SocketKind::DUAL).unwrap();
+        assert!(plain.w.canonical() != more.w.canonical());
+    }
+
+    #[test]
+    fn what_is_gone_is_number_0() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.redirected(Redirect::local(m.service.pid, both(1001)));
+        let records = m.w.query_redirect_records(m.service, accepted).unwrap();
+        let onward = m.w.socket(m.service, SocketKind::V4).unwrap();
+        m.w.set_redirect_records(m.service, onward, &records).unwrap();
+        m.w.closesocket(m.app, client).unwrap();
+        m.w.closesocket(m.service, accepted).unwrap();
+        let canonical = m.w.canonical();
+        let records = canonical.sockets.values().find_map(|socket| socket.records.clone()).unwrap();
+        let expected =
+            Entry { handle: records.entries()[0].handle, context: Some(ContextId(0)), flow: FlowId(0) };
+        assert_eq!(records.entries(), [expected]);
+    }
+}

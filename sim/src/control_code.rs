@@ -58,4 +58,11 @@ mod tests {
         let numbers = ControlCode::ALL.map(|(_, code)| code.0);
         assert_eq!(numbers, [0x9800_00DC, 0x9800_00DD, 0x9800_00DE]);
     }
+
+    #[test]
+    fn code_shows_its_name_or_its_number() {
+        let set = ControlCode::SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS;
+        assert_eq!(set.to_string(), "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS");
+        assert_eq!(format!("{:?}", ControlCode(7)), "0x00000007");
+    }
 }

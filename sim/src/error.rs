@@ -95,5 +95,11 @@ mod tests {
         }
         assert_eq!(WinsockError(1).name(), None);
         assert_eq!(WinsockError(1).to_string(), "error 1");
+        assert_eq!(format!("{:?}", WinsockError::WSAENOTCONN), "WSAENOTCONN (10057)");
+    }
+
+    #[test]
+    fn code_of_the_filter_platform_has_its_number() {
+        assert_eq!(WinsockError::FWP_E_NOT_FOUND.0.cast_unsigned(), 0x8032_0008);
     }
 }

@@ -15,44 +15,42 @@
 //! third connect is left alone.
 //!
 //! ```
-//! use wfp_sim::engine::{Action, Policy, Redirect};
-//! use wfp_sim::{Profile, RedirectState, SocketKind, Vendor, World};
+//! use wfp_sim::RedirectState::{NotRedirected, PreviouslyRedirectedBySelf, RedirectedByOther, RedirectedBySelf};
+//! use wfp_sim::engine::{Policy, Redirect};
+//! use wfp_sim::{Profile, SocketKind, Vendor, World};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut w = World::new(Profile::documented());
 //! let destination = "192.0.2.1:443".parse()?;
-//! let mut listeners = Vec::new();
-//! for (vendor, address) in [("a", "127.0.0.1:1001"), ("b", "127.0.0.1:1002")] {
+//! let server = w.start_process("server.exe", false);
+//! w.listen_at(server, destination)?;
+//! let mut services = Vec::new();
+//! for (vendor, address) in [("a", "127.0.0.1:1001".parse()?), ("b", "127.0.0.1:1002".parse()?)] {
 //!     let service = w.start_process(vendor, true);
-//!     let listener = w.socket(service, SocketKind::V4)?;
-//!     w.bind(service, listener, address.parse()?)?;
-//!     w.listen(service, listener, 5)?;
+//!     services.push((service, w.listen_at(service, address)?));
 //!     let handle = w.fwps_redirect_handle_create(vendor);
-//!     let redirect = Redirect::local(service.pid, address.parse::<std::net::SocketAddr>()?);
-//!     let policy = Policy::cooperative(handle, redirect);
+//!     let policy = Policy::cooperative(handle, Redirect::local(service.pid, address));
 //!     w.install(Vendor { name: vendor.into(), sublayer_weight: 100, policy });
-//!     listeners.push((service, listener));
 //! }
-//! let mut trace = Vec::new();
-//! let app = w.start_process("app.exe", false);
-//! let socket = w.socket(app, SocketKind::V4)?;
-//! w.connect(app, socket, destination, &mut trace)?;
-//! for (service, listener) in listeners {
+//! let (mut dialler, mut trace) = (w.start_process("app.exe", false), Vec::new());
+//! let mut socket = w.socket(dialler, SocketKind::V4)?;
+//! for (service, listener) in services {
+//!     w.connect(dialler, socket, destination, &mut trace)?;
 //!     let accepted = w.accept(service, listener)?.done().ok_or("nobody was redirected here")?;
 //!     let records = w.query_redirect_records(service, accepted)?;
-//!     let onward = w.socket(service, SocketKind::V4)?;
-//!     w.set_redirect_records(service, onward, &records)?;
-//!     let _ = w.connect(service, onward, destination, &mut trace); // refused in the end: nobody listens there
+//!     (dialler, socket) = (service, w.socket(service, SocketKind::V4)?);
+//!     w.set_redirect_records(service, socket, &records)?;
 //! }
-//! use RedirectState::*;
-//! let seen = |n: usize| [trace[n].inspections[0].state, trace[n].inspections[1].state];
-//! assert_eq!(seen(0), [NotRedirected, NotRedirected]);
-//! assert_eq!(seen(1), [RedirectedBySelf, RedirectedByOther]);
-//! assert_eq!(seen(2), [PreviouslyRedirectedBySelf, RedirectedBySelf]);
-//! assert_eq!(trace[0].inspections[1].action, Action::PermitEarlierRedirect);
-//! # Ok(())
-//! # }
+//! w.connect(dialler, socket, destination, &mut trace)?;
+//! assert_eq!(trace[0].states(), [NotRedirected, NotRedirected]);
+//! assert_eq!(trace[1].states(), [RedirectedBySelf, RedirectedByOther]);
+//! assert_eq!(trace[2].states(), [PreviouslyRedirectedBySelf, RedirectedBySelf]);
+//! assert_eq!(trace[2].target, destination, "{}", trace[2]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Take out the line with `set_redirect_records`, and the second service waits in vain: the first one's connect is
+//! NOT_REDIRECTED to its own callout, and goes to the first service again. `println!("{}", trace[1])` shows what each
+//! callout saw and did.
 //!
 //! # How it is built, and why
 //!
@@ -83,6 +81,8 @@ mod memory;
 pub mod profile;
 mod records;
 mod socket;
+#[cfg(test)]
+mod testing;
 pub mod trace;
 mod world;
 

@@ -38,13 +38,18 @@ const REGION_SPACING_BITS: u32 = 36;
 /// All regions of all processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Memory {
+    /// The place of a region gives its addresses; the place of one that was freed is given again.
     regions: Vec<Option<Arc<Region>>>,
+    /// How many regions there ever were.
+    count: u64,
 }
 
 /// A region costs what is written to it, not what it could hold: a length of 4 GiB is a case worth testing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Region {
     owner: Pid,
+    /// The how manieth region this is.
+    number: u64,
     size: u64,
     /// Every byte that was never written.
     fill: u8,
@@ -93,7 +98,9 @@ impl Memory {
     /// A new region of `size` bytes, each of them `fill`. `size` is cut to what fits between two regions.
     pub(crate) fn allocate(&mut self, owner: Pid, size: u64, fill: u8) -> Pointer {
         let size = size.min(1 << (REGION_SPACING_BITS - 1));
-        let region = Some(Arc::new(Region { owner, size, fill, near: Vec::new(), far: BTreeMap::new() }));
+        self.count += 1;
+        let (near, far) = (Vec::new(), BTreeMap::new());
+        let region = Some(Arc::new(Region { owner, number: self.count, size, fill, near, far }));
         let index = self.regions.iter().position(Option::is_none).unwrap_or(self.regions.len());
         match self.regions.get_mut(index) {
             Some(free) => *free = region,
@@ -125,9 +132,14 @@ impl Memory {
         }
     }
 
-    /// Moves the regions together, as if those that were freed had never been.
+    /// Moves the regions together in the order of their age, as if those that were freed had never been.
     pub(crate) fn close_gaps(&mut self) {
         self.regions.retain(Option::is_some);
+        self.regions.sort_by_key(|region| region.as_ref().map(|region| region.number));
+        for (region, number) in self.regions.iter_mut().flatten().zip(1..) {
+            Arc::make_mut(region).number = number;
+        }
+        self.count = self.regions.len() as u64;
     }
 
     /// Whether the `length` bytes from `pointer` on are all in one region of `owner`. NULL is never valid, not
@@ -254,7 +266,7 @@ mod tests {
         assert!(memory.free(A, pointer));
         assert!(!memory.free(A, pointer));
         assert!(!memory.is_valid(A, pointer, 0));
-        assert_eq!(memory, Memory::default());
+        assert_eq!(memory.live(), 0);
     }
 
     #[test]
@@ -303,9 +315,11 @@ mod tests {
         let first = memory.allocate(A, 1, 0);
         memory.allocate(A, 2, 0);
         memory.free(A, first);
+        assert_eq!(memory.allocate(A, 3, 0), first, "at its place");
         memory.close_gaps();
         let mut other = Memory::default();
         other.allocate(A, 2, 0);
+        other.allocate(A, 3, 0);
         assert_eq!(memory, other);
     }
 }

@@ -243,4 +243,43 @@ mod tests {
         let longer = [&blob[..], &[0]].concat();
         assert_eq!(Records::from_blob(&longer, &profile), None);
     }
+
+    #[test]
+    fn blob_has_the_size_that_the_profile_says() {
+        for (header, hop) in [(16, 24), (16, 65536), (4096, 24), (33, 97)] {
+            let profile =
+                Profile { record_header_bytes: header, record_bytes_per_hop: hop, ..Profile::default() };
+            let entries = [entry(1), entry(2), entry(1)];
+            let records = Records::extended(None, &entries, &profile);
+            assert_eq!(records.blob().len(), (header + 3 * hop) as usize);
+            assert_eq!(Records::from_blob(records.blob(), &profile), Some(records.clone()));
+            assert_eq!(records.entries(), entries);
+            assert_eq!(records.handles(), [RedirectHandle(1), RedirectHandle(2)]);
+        }
+    }
+
+    #[test]
+    fn entry_keeps_the_absence_of_a_context() {
+        let without = Entry { context: None, ..entry(1) };
+        let records = Records::extended(None, &[without, entry(2)], &Profile::default());
+        let read = Records::from_blob(records.blob(), &Profile::default()).unwrap();
+        assert_eq!(read.entries(), [without, entry(2)]);
+    }
+
+    #[test]
+    fn blob_of_another_machine_is_read_where_its_sizes_are_the_same() {
+        let blob = records(&[1]).blob().to_vec();
+        let other = Profile { record_bytes_per_hop: 95, ..Profile::default() };
+        assert_eq!(Records::from_blob(&blob, &other), None);
+        assert!(Records::from_blob(&blob, &Profile::nt_mapped()).is_some());
+    }
+
+    #[test]
+    fn states_have_the_numbers_and_names_of_the_enumeration() {
+        for (number, state) in RedirectState::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, number);
+            assert_eq!(state.to_string(), state.name());
+        }
+        assert_eq!(RedirectState::PreviouslyRedirectedBySelf.name(), "PREVIOUSLY_REDIRECTED_BY_SELF");
+    }
 }

@@ -207,3 +207,88 @@ impl fmt::Display for Refusal {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Context, Redirect};
+    use crate::socket::SocketKind;
+    use crate::testing::{Machine, SERVER, SILENT, address, both};
+
+    /// Two vendors that cooperate: the three connects of a connection to the server.
+    fn two_vendors() -> Vec<ConnectTrace> {
+        let mut m = Machine::default();
+        let listeners = [m.service_at(1001), m.service_at(1002)];
+        m.cooperative_vendor("a", 200, 1001);
+        m.cooperative_vendor("b", 100, 1002);
+        let mut hops = vec![m.trace(SERVER)];
+        for listener in listeners {
+            let accepted = m.accept(listener);
+            let records = m.w.query_redirect_records(m.service, accepted).unwrap();
+            let onward = m.w.socket(m.service, SocketKind::V4).unwrap();
+            m.w.set_redirect_records(m.service, onward, &records).unwrap();
+            hops.push(m.trace_of(m.service, onward, SERVER));
+        }
+        hops
+    }
+
+    #[test]
+    fn trace_tells_who_saw_what_at_each_hop() {
+        let text: Vec<String> = two_vendors().iter().map(ToString::to_string).collect();
+        let expected = "\
+app.exe (pid 4) connects to 203.0.113.9:443 at ALE_CONNECT_REDIRECT_V4, without records
+  a (handle 4096): NOT_REDIRECTED; redirects to 127.0.0.1:1001
+  b (handle 4104): NOT_REDIRECTED, after filter 3 redirected to 127.0.0.1:1001 with handle 4096; permits, as another redirected already
+  redirected to this host with handle 4096: connected to 127.0.0.1:1001, connection 2
+service.exe (pid 12) connects to 203.0.113.9:443 at ALE_CONNECT_REDIRECT_V4, with records of handles 4096
+  a (handle 4096): REDIRECTED_BY_SELF, its context of 128 bytes; permits
+  b (handle 4104): REDIRECTED_BY_OTHER; redirects to 127.0.0.1:1002
+  redirected to this host with handle 4104: connected to 127.0.0.1:1002, connection 3
+service.exe (pid 12) connects to 203.0.113.9:443 at ALE_CONNECT_REDIRECT_V4, with records of handles 4096, 4104
+  a (handle 4096): PREVIOUSLY_REDIRECTED_BY_SELF, its context of 128 bytes; permits
+  b (handle 4104): REDIRECTED_BY_SELF, its context of 128 bytes; permits
+  connected to 203.0.113.9:443, connection 4";
+        assert_eq!(text.join("\n"), expected);
+    }
+
+    #[test]
+    fn states_are_those_of_the_documents_golden_path() {
+        use RedirectState::{NotRedirected, PreviouslyRedirectedBySelf, RedirectedByOther, RedirectedBySelf};
+        let states: Vec<_> = two_vendors().iter().map(ConnectTrace::states).collect();
+        assert_eq!(
+            states,
+            [
+                [NotRedirected, NotRedirected],
+                [RedirectedBySelf, RedirectedByOther],
+                [PreviouslyRedirectedBySelf, RedirectedBySelf],
+            ]
+        );
+    }
+
+    #[test]
+    fn trace_tells_why_there_is_no_connection() {
+        let last = |hop: &ConnectTrace| hop.to_string().lines().last().unwrap_or_default().to_owned();
+        let mut m = Machine::default();
+        assert_eq!(last(&m.trace(SILENT)), "  waits for 203.0.113.66:443");
+        assert_eq!(last(&m.trace("127.0.0.1:9")), "  WSAECONNREFUSED, not connected to 127.0.0.1:9");
+        let redirect = Redirect::local(m.service.pid, address("203.0.113.9:80"));
+        m.redirect_all(9, redirect);
+        let refused =
+            "  redirected to another host, without records: WSAECONNREFUSED, not connected to 203.0.113.9:80";
+        assert_eq!(last(&m.trace(SERVER)), refused);
+        let spoiled = Redirect { target_pid: 0, ..Redirect::local(m.service.pid, both(1001)) };
+        m.redirect_all(8, Redirect { context: Context::None, ..spoiled });
+        let not_accepted =
+            "  redirect not accepted (localRedirectTargetPID is 0): connected to 203.0.113.9:443";
+        assert!(last(&m.trace(SERVER)).starts_with(not_accepted));
+    }
+
+    #[test]
+    fn sink_without_interest_is_told_nothing() {
+        let mut m = Machine::default();
+        let socket = m.socket(SocketKind::V4);
+        let sink: &mut dyn Sink = &mut ();
+        assert!(!sink.enabled());
+        assert!(m.w.connect(m.app, socket, address(SERVER), sink).is_ok());
+    }
+}

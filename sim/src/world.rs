@@ -303,3 +303,6 @@ impl World {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,3 +191,6 @@ fn redirect_to(
     request.blocked = false;
     Action::Redirect(target)
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,3 +233,65 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::testing::{address, both};
+
+    #[rstest]
+    #[case::v4("203.0.113.9:443", Some("127.0.0.1:7"))]
+    #[case::v6("[2001:db8::9]:443", Some("[::1]:7"))]
+    #[case::mapped("[::ffff:203.0.113.9]:443", Some("[::ffff:127.0.0.1]:7"))]
+    fn target_is_written_as_the_destination_is(#[case] destination: &str, #[case] target: Option<&str>) {
+        assert_eq!(both(7).for_destination(&address(destination)), target.map(address));
+    }
+
+    #[rstest]
+    #[case::only_v4("127.0.0.1:7", "[2001:db8::9]:443", None)]
+    #[case::only_v6("[::1]:7", "203.0.113.9:443", None)]
+    #[case::only_v6_for_mapped("[::1]:7", "[::ffff:203.0.113.9]:443", Some("[::1]:7"))]
+    fn family_without_a_target_is_not_redirected(
+        #[case] target: &str,
+        #[case] destination: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let target = Target::from(address(target));
+        assert_eq!(target.for_destination(&address(destination)), expected.map(address));
+    }
+
+    #[rstest]
+    #[case::none(Context::None, None)]
+    #[case::destination(Context::Destination, Some(128))]
+    #[case::destination_and_source(Context::DestinationAndSource, Some(256))]
+    #[case::padded(Context::Padded(300), Some(300))]
+    #[case::padded_to_less_than_an_address(Context::Padded(1), Some(128))]
+    #[case::padded_beyond_every_limit(Context::Padded(u32::MAX), Some(1_048_577))]
+    #[case::opaque(Context::Opaque([1, 2, 3].into()), Some(3))]
+    #[case::empty(Context::Opaque([].into()), Some(0))]
+    fn context_is_as_long_as_its_layout(#[case] context: Context, #[case] length: Option<usize>) {
+        let bytes = context.bytes(&address("192.0.2.1:9"), &address("203.0.113.9:443"));
+        assert_eq!(bytes.map(|bytes| bytes.len()), length);
+    }
+
+    #[test]
+    fn context_holds_the_destination_and_behind_it_the_source() {
+        let (source, destination) = (address("192.0.2.1:9"), address("203.0.113.9:443"));
+        let bytes = Context::DestinationAndSource.bytes(&source, &destination).unwrap();
+        assert_eq!(address::from_sockaddr_storage(&bytes), Some(destination));
+        assert_eq!(address::from_sockaddr_storage(&bytes[128..]), Some(source));
+    }
+
+    #[test]
+    fn set_of_states_holds_what_was_put_in() {
+        for state in RedirectState::ALL {
+            assert!(States::ALL.contains(state));
+            assert!(!States::of(&[]).contains(state));
+            for other in RedirectState::ALL {
+                assert_eq!(States::of(&[state]).contains(other), state == other);
+            }
+        }
+    }
+}

@@ -158,3 +158,85 @@ impl World {
         self.contexts.get(&entry.context?).map(|bytes| &**bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SocketHandle;
+    use crate::testing::{Machine, SERVER};
+
+    #[test]
+    fn handles_are_never_given_twice_and_name_their_provider() {
+        let mut m = Machine::default();
+        let first = m.w.fwps_redirect_handle_create("first");
+        assert_eq!(m.w.provider(first), Some("first"));
+        assert!(m.w.fwps_redirect_handle_destroy(first));
+        assert!(!m.w.fwps_redirect_handle_destroy(first));
+        assert_eq!(m.w.provider(first), None);
+        assert_ne!(m.w.fwps_redirect_handle_create("second"), first);
+    }
+
+    #[test]
+    fn installed_vendor_is_asked_at_both_layers() {
+        let mut m = Machine::default();
+        m.cooperative_vendor("a", 1, 1001);
+        let callout = m.trace(SERVER).inspections[0].callout;
+        assert_eq!(m.w.callout_name(callout), Some("a"));
+        assert_eq!(m.trace(crate::testing::SERVER_V6).inspections[0].callout, callout);
+        m.w.fwps_callout_unregister(callout);
+        assert_eq!(m.w.callout_name(callout), None);
+    }
+
+    /// A chain of two redirects; the accepted socket at its end.
+    fn chain(m: &mut Machine) -> (RedirectHandle, RedirectHandle, SocketHandle) {
+        let listeners = [m.service_at(1001), m.service_at(1002)];
+        let (a, b) = (m.cooperative_vendor("a", 2, 1001), m.cooperative_vendor("b", 1, 1002));
+        m.connected(SERVER);
+        let accepted = m.accept(listeners[0]);
+        let records = m.w.query_redirect_records(m.service, accepted).unwrap();
+        let onward = m.w.socket(m.service, crate::SocketKind::V4).unwrap();
+        m.w.set_redirect_records(m.service, onward, &records).unwrap();
+        m.trace_of(m.service, onward, SERVER);
+        let last = m.accept(listeners[1]);
+        (a, b, last)
+    }
+
+    #[test]
+    fn state_query_gives_the_asking_handle_its_own_context() {
+        let mut m = Machine::default();
+        let (a, b, accepted) = chain(&mut m);
+        let records = m.w.records_arrived(m.service, accepted).unwrap().cloned();
+        let ask = |records, handle| {
+            let (state, context) = m.w.fwps_query_connection_redirect_state(records, handle);
+            (state, context.map(<[u8]>::len))
+        };
+        let records = records.as_ref();
+        assert_eq!(ask(records, a), (RedirectState::PreviouslyRedirectedBySelf, Some(128)));
+        assert_eq!(ask(records, b), (RedirectState::RedirectedBySelf, Some(128)));
+        assert_eq!(ask(records, RedirectHandle(1)), (RedirectState::RedirectedByOther, None));
+        assert_eq!(ask(None, a), (RedirectState::NotRedirected, None));
+    }
+
+    #[test]
+    fn destroyed_handle_stays_in_the_records_and_redirects_no_more() {
+        let mut m = Machine::default();
+        m.service_at(1001);
+        let handle = m.cooperative_vendor("a", 1, 1001);
+        let before = m.trace(SERVER);
+        m.w.fwps_redirect_handle_destroy(handle);
+        let records = m.w.flow_records(before.result.unwrap()).unwrap();
+        assert_eq!(redirect_state(Some(records), handle), RedirectState::RedirectedBySelf);
+        assert_eq!(m.trace(SERVER).target, crate::testing::address(SERVER));
+    }
+
+    #[test]
+    fn contexts_go_with_their_handle_where_the_profile_says_so() {
+        for (value, left) in [("both-ends-closed", 2), ("handle-destroyed", 1)] {
+            let mut m = Machine::with(&[("context-lifetime", value)]);
+            let (a, ..) = chain(&mut m);
+            assert_eq!(m.w.live_contexts(), 2);
+            m.w.fwps_redirect_handle_destroy(a);
+            assert_eq!(m.w.live_contexts(), left, "{value}");
+        }
+    }
+}

@@ -10,6 +10,8 @@ mod precedence;
 mod query_context;
 mod query_records;
 mod set_records;
+#[cfg(test)]
+mod tests;
 mod typed;
 
 use std::collections::BTreeMap;

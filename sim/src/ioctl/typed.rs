@@ -73,3 +73,44 @@ impl World {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Redirect;
+    use crate::testing::{Machine, both};
+
+    #[test]
+    fn typed_calls_leave_no_memory_behind() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.redirected(Redirect::local(m.service.pid, both(1001)));
+        let onward = m.w.socket(m.service, crate::SocketKind::V4).unwrap();
+        let live = m.w.live();
+        let blob = m.w.query_redirect_records(m.service, accepted).unwrap();
+        assert_eq!(m.w.query_redirect_context(m.service, accepted).map(|bytes| bytes.len()), Ok(128));
+        assert_eq!(m.w.query_redirect_records(m.app, client), Err(WinsockError::WSAEINVAL));
+        m.w.set_redirect_records(m.service, onward, &blob).unwrap();
+        assert_eq!(m.w.live(), live);
+    }
+
+    #[test]
+    fn typed_calls_tell_the_errors_of_the_control_code() {
+        let mut m = Machine::default();
+        let (_, accepted) = m.pair();
+        let nowhere = SocketHandle(1);
+        assert_eq!(m.w.query_redirect_records(m.service, accepted), Err(WinsockError::WSAEINVAL));
+        assert_eq!(m.w.query_redirect_context(m.service, nowhere), Err(WinsockError::WSAENOTSOCK));
+        assert_eq!(m.w.set_redirect_records(m.service, nowhere, &[]), Err(WinsockError::WSAENOTSOCK));
+        m.w.end_process(m.service.pid);
+        assert_eq!(m.w.query_redirect_records(m.service, accepted), Err(WinsockError::WSAENOTSOCK));
+    }
+
+    #[test]
+    fn query_that_succeeds_without_output_is_empty() {
+        let mut m = Machine::with(&[("context-absent", "success, zero")]);
+        let without =
+            Redirect { context: crate::engine::Context::None, ..Redirect::local(m.service.pid, both(1001)) };
+        let (_, accepted) = m.redirected(without);
+        assert_eq!(m.w.query_redirect_context(m.service, accepted), Ok(Vec::new()));
+    }
+}

@@ -12,6 +12,8 @@
 //! Source: docs/behaviour.md, "Profiles".
 
 mod fields;
+#[cfg(test)]
+mod probes;
 mod values;
 
 use std::fmt;

@@ -197,3 +197,6 @@ impl World {
         self.complete(pending, result);
     }
 }
+
+#[cfg(test)]
+mod tests;

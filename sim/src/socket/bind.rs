@@ -93,3 +93,124 @@ impl World {
             .map(|(_, _, address, id)| (*address, *id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::SocketKind;
+    use super::*;
+    use crate::testing::{Machine, SERVER, address};
+
+    const OK: Result<(), WinsockError> = Ok(());
+    const AFNOSUPPORT: Result<(), WinsockError> = Err(WinsockError::WSAEAFNOSUPPORT);
+    const ADDRNOTAVAIL: Result<(), WinsockError> = Err(WinsockError::WSAEADDRNOTAVAIL);
+
+    #[rstest]
+    #[case::loopback(SocketKind::V4, "127.0.0.1:80", OK)]
+    #[case::any_loopback(SocketKind::V4, "127.1.2.3:80", OK)]
+    #[case::wildcard(SocketKind::V4, "0.0.0.0:80", OK)]
+    #[case::own(SocketKind::V4, "192.0.2.1:80", OK)]
+    #[case::foreign(SocketKind::V4, "192.0.2.7:80", ADDRNOTAVAIL)]
+    #[case::of_another_host(SocketKind::V4, SERVER, ADDRNOTAVAIL)]
+    #[case::v6_on_v4(SocketKind::V4, "[::1]:80", AFNOSUPPORT)]
+    #[case::v4_on_v6(SocketKind::V6, "127.0.0.1:80", AFNOSUPPORT)]
+    #[case::v4_on_dual(SocketKind::DUAL, "127.0.0.1:80", AFNOSUPPORT)]
+    #[case::v6_loopback(SocketKind::V6, "[::1]:80", OK)]
+    #[case::v6_own(SocketKind::V6, "[2001:db8::1]:80", OK)]
+    #[case::v6_wildcard(SocketKind::DUAL, "[::]:80", OK)]
+    #[case::mapped_on_v6(SocketKind::V6, "[::ffff:127.0.0.1]:80", ADDRNOTAVAIL)]
+    #[case::mapped_on_dual(SocketKind::DUAL, "[::ffff:127.0.0.1]:80", OK)]
+    #[case::mapped_wildcard(SocketKind::DUAL, "[::ffff:0.0.0.0]:80", OK)]
+    fn bind_takes_own_addresses_of_the_sockets_family(
+        #[case] kind: SocketKind,
+        #[case] local: &str,
+        #[case] expected: Result<(), WinsockError>,
+    ) {
+        let mut m = Machine::default();
+        let socket = m.socket(kind);
+        assert_eq!(m.w.bind(m.app, socket, address(local)), expected);
+        let shown = expected.map(|()| address(local)).map_err(|_| WinsockError::WSAEINVAL);
+        assert_eq!(m.w.getsockname(m.app, socket), shown);
+    }
+
+    #[rstest]
+    #[case::same("127.0.0.1:80", "127.0.0.1:80", Err(WinsockError::WSAEADDRINUSE))]
+    #[case::other_port("127.0.0.1:80", "127.0.0.1:81", OK)]
+    #[case::other_address("127.0.0.1:80", "127.0.0.2:80", OK)]
+    #[case::wildcard_beside("127.0.0.1:80", "0.0.0.0:80", OK)]
+    #[case::beside_wildcard("0.0.0.0:80", "127.0.0.1:80", OK)]
+    #[case::wildcard_twice("0.0.0.0:80", "0.0.0.0:80", Err(WinsockError::WSAEADDRINUSE))]
+    fn port_is_taken_for_one_address(
+        #[case] first: &str,
+        #[case] second: &str,
+        #[case] expected: Result<(), WinsockError>,
+    ) {
+        let mut m = Machine::default();
+        m.bound(SocketKind::V4, first);
+        let socket = m.socket(SocketKind::V4);
+        assert_eq!(m.w.bind(m.app, socket, address(second)), expected);
+    }
+
+    #[test]
+    fn mapped_address_takes_the_port_of_the_ipv4_one() {
+        let mut m = Machine::default();
+        m.bound(SocketKind::DUAL, "[::ffff:127.0.0.1]:80");
+        let socket = m.socket(SocketKind::V4);
+        assert_eq!(m.w.bind(m.app, socket, address("127.0.0.1:80")), Err(WinsockError::WSAEADDRINUSE));
+    }
+
+    #[test]
+    fn socket_is_bound_once() {
+        let mut m = Machine::default();
+        let bound = m.bound(SocketKind::V4, "127.0.0.1:80");
+        assert_eq!(m.w.bind(m.app, bound, address("127.0.0.1:81")), Err(WinsockError::WSAEINVAL));
+        let connected = m.connected(SERVER);
+        assert_eq!(m.w.bind(m.app, connected, address("127.0.0.1:81")), Err(WinsockError::WSAEINVAL));
+    }
+
+    #[test]
+    fn descriptor_of_another_process_is_no_socket() {
+        let mut m = Machine::default();
+        let socket = m.socket(SocketKind::V4);
+        assert_eq!(m.w.bind(m.service, socket, address("127.0.0.1:80")), Err(WinsockError::WSAENOTSOCK));
+        assert_eq!(m.w.getsockname(m.service, socket), Err(WinsockError::WSAENOTSOCK));
+    }
+
+    #[test]
+    fn port_0_takes_the_lowest_port_that_nobody_is_bound_to() {
+        let mut m = Machine::default();
+        let port = |m: &mut Machine, local: &str| {
+            let socket = m.bound(SocketKind::V4, local);
+            (socket, m.w.getsockname(m.app, socket).unwrap().port())
+        };
+        let (first, number) = port(&mut m, "127.0.0.1:0");
+        assert_eq!(number, 49152);
+        assert_eq!(port(&mut m, "127.0.0.2:0").1, 49153, "at any address");
+        m.bound(SocketKind::V4, "127.0.0.1:49154");
+        assert_eq!(port(&mut m, "127.0.0.1:0").1, 49155);
+        m.w.closesocket(m.app, first).unwrap();
+        assert_eq!(port(&mut m, "0.0.0.0:0").1, 49152, "given back");
+        assert_eq!(port(&mut m, "0.0.0.0:0").1, 49156);
+    }
+
+    #[test]
+    fn without_a_free_port_bind_fails_with_wsaenobufs() {
+        let mut m = Machine::default();
+        let last =
+            (FIRST_EPHEMERAL..=u16::MAX).map(|_| m.bound(SocketKind::V4, "127.0.0.1:0")).last().unwrap();
+        let socket = m.socket(SocketKind::V4);
+        let any = address("127.0.0.1:0");
+        assert_eq!(m.w.bind(m.app, socket, any), Err(WinsockError::WSAENOBUFS));
+        m.w.closesocket(m.app, last).unwrap();
+        assert_eq!(m.w.bind(m.app, socket, any), Ok(()));
+        assert_eq!(m.w.getsockname(m.app, socket), Ok(address("127.0.0.1:65535")));
+    }
+
+    #[test]
+    fn hosts_have_ports_of_their_own() {
+        let mut m = Machine::default();
+        m.bound(SocketKind::V4, "127.0.0.1:80");
+        assert!(m.w.listen_at(m.server, address("127.0.0.1:80")).is_ok());
+    }
+}

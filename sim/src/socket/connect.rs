@@ -350,3 +350,6 @@ impl World {
 fn is_met_later(error: WinsockError) -> bool {
     matches!(error, WinsockError::WSAECONNREFUSED | WinsockError::WSAEHOSTUNREACH | WinsockError::WSAEACCES)
 }
+
+#[cfg(test)]
+mod tests;

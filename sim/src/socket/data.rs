@@ -144,3 +144,134 @@ impl World {
         self.complete(pending, result);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::ids::PendingId;
+    use crate::socket::SocketKind;
+    use crate::testing::{Machine, SERVER, SILENT};
+
+    fn done(bytes: &[u8]) -> Completion<Vec<u8>> {
+        Completion::Done(bytes.to_vec())
+    }
+
+    fn pending(result: Result<Completion<Vec<u8>>, WinsockError>) -> PendingId {
+        match result {
+            Ok(Completion::Pending(pending)) => pending,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_received_in_pieces_of_the_receivers_choice() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        assert_eq!(m.w.send(m.app, client, b"abc"), Ok(3));
+        assert_eq!(m.w.send(m.app, client, b"de"), Ok(2));
+        assert_eq!(m.w.recv(m.service, accepted, 4), Ok(done(b"abcd")));
+        assert_eq!(m.w.recv(m.service, accepted, 4), Ok(done(b"e")));
+        assert_eq!(m.w.recv(m.service, accepted, 0), Ok(done(b"")));
+    }
+
+    #[rstest]
+    #[case::fresh(None)]
+    #[case::connecting(Some(SILENT))]
+    fn unconnected_socket_does_not_transfer(#[case] to: Option<&str>) {
+        let mut m = Machine::default();
+        let socket = m.socket(SocketKind::V4);
+        if let Some(to) = to {
+            m.connect(socket, to).unwrap();
+        }
+        assert_eq!(m.w.send(m.app, socket, b"x"), Err(WinsockError::WSAENOTCONN));
+        assert_eq!(m.w.recv(m.app, socket, 1), Err(WinsockError::WSAENOTCONN));
+        assert_eq!(m.w.shutdown(m.app, socket, Shutdown::Both), Err(WinsockError::WSAENOTCONN));
+        assert_eq!(m.w.send(m.service, socket, b"x"), Err(WinsockError::WSAENOTSOCK));
+        assert_eq!(m.w.recv(m.service, socket, 1), Err(WinsockError::WSAENOTSOCK));
+        assert_eq!(m.w.shutdown(m.service, socket, Shutdown::Both), Err(WinsockError::WSAENOTSOCK));
+    }
+
+    #[test]
+    fn receive_waits_for_data_one_at_a_time() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        let waiting = pending(m.w.recv(m.service, accepted, 2));
+        assert_eq!(m.w.recv(m.service, accepted, 2), Err(WinsockError::WSAEINPROGRESS));
+        assert_eq!(m.w.completion(waiting), None);
+        m.w.send(m.app, client, b"abc").unwrap();
+        assert_eq!(m.w.completion(waiting), Some(Ok(Completed::Received(b"ab".to_vec()))));
+        assert_eq!(m.w.recv(m.service, accepted, 2), Ok(done(b"c")));
+    }
+
+    #[test]
+    fn non_blocking_receive_does_not_wait() {
+        let mut m = Machine::default();
+        let socket = m.socket(SocketKind { nonblocking: true, ..SocketKind::V4 });
+        assert_eq!(m.connect(socket, SERVER), Err(WinsockError::WSAEWOULDBLOCK));
+        assert_eq!(m.w.recv(m.app, socket, 1), Err(WinsockError::WSAEWOULDBLOCK));
+    }
+
+    #[rstest]
+    #[case(Shutdown::Send)]
+    #[case(Shutdown::Both)]
+    fn after_the_end_of_the_stream_receives_are_empty(#[case] how: Shutdown) {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        m.w.send(m.app, client, b"a").unwrap();
+        m.w.shutdown(m.app, client, how).unwrap();
+        assert_eq!(m.w.send(m.app, client, b"b"), Err(WinsockError::WSAESHUTDOWN));
+        assert_eq!(m.w.recv(m.service, accepted, 9), Ok(done(b"a")));
+        assert_eq!(m.w.recv(m.service, accepted, 9), Ok(done(b"")));
+    }
+
+    #[test]
+    fn end_of_the_stream_completes_a_waiting_receive() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        let waiting = pending(m.w.recv(m.service, accepted, 2));
+        m.w.shutdown(m.app, client, Shutdown::Send).unwrap();
+        assert_eq!(m.w.completion(waiting), Some(Ok(Completed::Received(Vec::new()))));
+        assert_eq!(m.w.send(m.service, accepted, b"x"), Ok(1), "the other direction goes on");
+        assert_eq!(m.w.recv(m.app, client, 9), Ok(done(b"x")));
+    }
+
+    #[rstest]
+    #[case(Shutdown::Receive)]
+    #[case(Shutdown::Both)]
+    fn data_that_comes_after_a_shutdown_of_receiving_resets_both_ends(#[case] how: Shutdown) {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        m.w.shutdown(m.service, accepted, how).unwrap();
+        assert_eq!(m.w.recv(m.service, accepted, 1), Err(WinsockError::WSAESHUTDOWN));
+        assert_eq!(m.w.send(m.app, client, b"x"), Err(WinsockError::WSAECONNRESET));
+        assert_eq!(m.w.recv(m.app, client, 1), Err(WinsockError::WSAECONNRESET));
+        assert_eq!(m.w.getpeername(m.service, accepted), Err(WinsockError::WSAENOTCONN));
+    }
+
+    #[test]
+    fn data_that_is_there_at_a_shutdown_of_receiving_resets_both_ends() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        let waiting = pending(m.w.recv(m.app, client, 2));
+        m.w.send(m.app, client, b"x").unwrap();
+        m.w.shutdown(m.service, accepted, Shutdown::Receive).unwrap();
+        assert_eq!(m.w.completion(waiting), Some(Err(WinsockError::WSAECONNRESET)));
+        assert_eq!(m.w.send(m.app, client, b"y"), Err(WinsockError::WSAECONNRESET));
+        assert_eq!(m.w.send(m.service, accepted, b"y"), Err(WinsockError::WSAECONNRESET));
+    }
+
+    #[test]
+    fn peer_that_closed_is_the_end_of_the_stream_and_refuses_data() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        m.w.send(m.service, accepted, b"last").unwrap();
+        m.w.closesocket(m.service, accepted).unwrap();
+        assert_eq!(m.w.recv(m.app, client, 4), Ok(done(b"last")));
+        assert_eq!(m.w.recv(m.app, client, 4), Ok(done(b"")));
+        assert_eq!(m.w.send(m.app, client, b"x"), Err(WinsockError::WSAECONNRESET));
+        assert_eq!(m.w.recv(m.app, client, 4), Err(WinsockError::WSAECONNRESET));
+        assert_eq!(m.w.getpeername(m.app, client), Err(WinsockError::WSAENOTCONN));
+    }
+}

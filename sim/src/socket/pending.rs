@@ -148,3 +148,44 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Machine;
+
+    #[test]
+    fn number_that_was_never_given_is_invalid() {
+        let mut m = Machine::default();
+        assert_eq!(m.w.completion(PendingId(99)), Some(Err(WinsockError::WSAEINVAL)));
+    }
+
+    #[test]
+    fn call_of_a_process_that_ended_is_unknown_and_takes_no_data() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        let kept = m.w.wsa_duplicate_socket(m.service, accepted, m.app.pid).unwrap();
+        let Ok(Completion::Pending(pending)) = m.w.recv(m.service, accepted, 5) else { panic!("done") };
+        m.w.end_process(m.service.pid);
+        assert_eq!(m.w.completion(pending), Some(Err(WinsockError::WSAEINVAL)));
+        m.w.send(m.app, client, b"kept").unwrap();
+        assert_eq!(m.w.recv(m.app, kept, 5), Ok(Completion::Done(b"kept".to_vec())));
+    }
+
+    #[test]
+    fn result_that_nobody_fetched_goes_with_its_process() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.pair();
+        m.w.recv(m.service, accepted, 5).unwrap();
+        m.w.send(m.app, client, b"x").unwrap();
+        m.w.end_process(m.service.pid);
+        m.w.end_process(m.app.pid);
+        assert_eq!(m.w.live(), 2, "the server's two sockets");
+    }
+
+    #[test]
+    fn done_is_the_value_of_a_call_that_is() {
+        assert_eq!(Completion::Done(1).done(), Some(1));
+        assert_eq!(Completion::<u8>::Pending(PendingId(1)).done(), None);
+    }
+}

@@ -105,3 +105,168 @@ impl World {
         self.listener(host, target).is_some_and(|listener: SocketId| owned.any(|(_, id)| *id == listener))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::engine::{Context, Redirect};
+    use crate::ids::RedirectHandle;
+    use crate::testing::{Machine, SERVER, address, both, profile};
+
+    const ORIGINAL: &str = "original-destination";
+    const REFUSED: &str = "WSAECONNREFUSED";
+
+    /// A redirect of everything to port 1001, changed so that the engine does not accept it.
+    fn spoiled(m: &mut Machine, refusal: Refusal) {
+        let good = Redirect::local(m.service.pid, both(1001));
+        let redirect = match refusal {
+            Refusal::NoTargetPid => Redirect { target_pid: 0, ..good },
+            Refusal::WrongTargetPid => Redirect { target_pid: m.app.pid.0, ..good },
+            Refusal::NoHandle => Redirect { with_handle: false, ..good },
+            Refusal::UnknownHandle => good,
+            Refusal::ContextTooLarge => Redirect { context: Context::Padded(65537), ..good },
+        };
+        let handle = m.redirect_all(100, redirect);
+        if refusal == Refusal::UnknownHandle {
+            m.w.fwps_redirect_handle_destroy(handle);
+        }
+    }
+
+    #[rstest]
+    fn redirect_that_is_not_accepted_goes_to_the_original_destination_or_fails(
+        #[values(
+            Refusal::NoTargetPid,
+            Refusal::WrongTargetPid,
+            Refusal::NoHandle,
+            Refusal::UnknownHandle,
+            Refusal::ContextTooLarge
+        )]
+        refusal: Refusal,
+        #[values(ORIGINAL, REFUSED)] unaccepted: &str,
+    ) {
+        let mut m =
+            Machine::with(&[("unaccepted-local-redirect", unaccepted), ("target-pid", "must-listen")]);
+        m.service_at(1001);
+        spoiled(&mut m, refusal);
+        let hop = m.trace(SERVER);
+        assert_eq!(hop.redirect, Some(Redirection::NotAccepted(refusal)));
+        assert_eq!(hop.target, address(SERVER));
+        let expected = if unaccepted == ORIGINAL { None } else { Some(WinsockError::WSAECONNREFUSED) };
+        assert_eq!(hop.result.err(), expected);
+        assert_eq!(m.w.live_contexts(), 0);
+    }
+
+    #[rstest]
+    #[case::at_the_limit(65536, true)]
+    #[case::above(65537, false)]
+    #[case::beyond_every_machine(u32::MAX, false)]
+    fn context_is_accepted_up_to_the_limit(#[case] length: u32, #[case] accepted: bool) {
+        let mut m = Machine::default();
+        m.service_at(1001);
+        let redirect = Redirect::local(m.service.pid, both(1001));
+        let handle = m.redirect_all(100, Redirect { context: Context::Padded(length), ..redirect });
+        let expected = if accepted {
+            Redirection::Local(handle)
+        } else {
+            Redirection::NotAccepted(Refusal::ContextTooLarge)
+        };
+        assert_eq!(m.trace(SERVER).redirect, Some(expected));
+    }
+
+    #[test]
+    fn remote_redirect_carries_nothing_and_needs_neither_pid_nor_handle() {
+        let mut m = Machine::default();
+        let redirect = Redirect {
+            target: address("203.0.113.9:443").into(),
+            target_pid: 0,
+            with_handle: false,
+            context: Context::Destination,
+        };
+        m.redirect_all(100, redirect);
+        let hop = m.trace("203.0.113.77:80");
+        assert_eq!((hop.target, hop.redirect), (address(SERVER), Some(Redirection::Remote)));
+        assert_eq!(hop.result.map(|flow| m.w.flow_records(flow)), Ok(None));
+        assert_eq!(m.w.live_contexts(), 0);
+    }
+
+    /// Two callouts that both redirect in one classify: what the acceptor at the last target gets.
+    fn twice(m: &mut Machine, first: Redirect, second: Redirect) -> (Vec<RedirectHandle>, usize) {
+        m.service_at(1001);
+        m.service_at(1002);
+        m.redirect_all(200, first);
+        m.redirect_all(100, second);
+        let hop = m.trace(SERVER);
+        let records = m.w.flow_records(hop.result.expect("somebody listens"));
+        (records.map_or(Vec::new(), |r| r.entries().iter().map(|e| e.handle).collect()), m.w.live_contexts())
+    }
+
+    #[rstest]
+    #[case::the_last("last", &[1])]
+    #[case::both("both", &[0, 1])]
+    fn two_local_redirects_of_one_classify_leave_one_entry_or_two(#[case] value: &str, #[case] left: &[u64]) {
+        let mut m = Machine::with(&[("same-classify-redirects", value)]);
+        let pid = m.service.pid;
+        let (handles, contexts) =
+            twice(&mut m, Redirect::local(pid, both(1001)), Redirect::local(pid, both(1002)));
+        let expected: Vec<_> = left.iter().map(|nth| RedirectHandle(0x1000 + 8 * nth)).collect();
+        assert_eq!(handles, expected);
+        assert_eq!(contexts, left.len(), "the others' contexts are gone");
+    }
+
+    #[test]
+    fn redirect_that_would_not_be_accepted_leaves_no_entry_beside_a_good_one() {
+        let mut m = Machine::with(&[("same-classify-redirects", "both")]);
+        let good = Redirect::local(m.service.pid, both(1002));
+        let (handles, contexts) = twice(&mut m, Redirect { target_pid: 0, ..good.clone() }, good);
+        assert_eq!((handles, contexts), (vec![RedirectHandle(0x1008)], 1));
+    }
+
+    #[rstest]
+    #[case("remote-wins", SERVER, Redirection::Remote)]
+    #[case("local-wins", "127.0.0.1:1001", Redirection::Local(RedirectHandle(0x1000)))]
+    fn remote_redirect_behind_a_local_one(
+        #[case] value: &str,
+        #[case] target: &str,
+        #[case] redirect: Redirection,
+    ) {
+        let mut m = Machine::with(&[("remote-after-local-redirect", value)]);
+        m.service_at(1001);
+        m.redirect_all(200, Redirect::local(m.service.pid, both(1001)));
+        m.redirect_all(100, Redirect::local(m.service.pid, address(SERVER)));
+        let hop = m.trace("203.0.113.77:80");
+        assert_eq!((hop.target, hop.redirect), (address(target), Some(redirect)));
+    }
+
+    #[test]
+    fn service_that_does_not_listen_refuses_what_is_redirected_to_it() {
+        let mut m = Machine::default();
+        m.redirect_all(100, Redirect::local(m.service.pid, both(1001)));
+        let hop = m.trace(SERVER);
+        assert_eq!(hop.result, Err(WinsockError::WSAECONNREFUSED));
+        assert_eq!(m.w.live_contexts(), 0, "the context is freed with the request");
+    }
+
+    #[test]
+    fn pid_may_be_anybodys_unless_the_profile_minds() {
+        for (value, refused) in [("non-zero", false), ("must-listen", true)] {
+            let mut m = Machine::new(profile(&[("target-pid", value)]));
+            m.service_at(1001);
+            m.redirect_all(100, Redirect { target_pid: 1234, ..Redirect::local(m.service.pid, both(1001)) });
+            let refusal = Some(Redirection::NotAccepted(Refusal::WrongTargetPid));
+            assert_eq!(m.trace(SERVER).redirect == refusal, refused, "{value}");
+        }
+    }
+
+    #[test]
+    fn v4_mapped_destination_is_redirected_to_the_mapped_target() {
+        let mut m = Machine::default();
+        let listener = m.service_at(1001);
+        m.redirect_all(100, Redirect::local(m.service.pid, both(1001)));
+        let hop = m.trace("[::ffff:203.0.113.9]:443");
+        assert_eq!(hop.target, address("[::ffff:127.0.0.1]:1001"));
+        let accepted = m.accept(listener);
+        assert_eq!(m.w.getsockname(m.service, accepted), Ok(address("127.0.0.1:1001")));
+    }
+}

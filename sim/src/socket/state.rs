@@ -60,3 +60,72 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Redirect;
+    use crate::socket::{Shutdown, SocketKind};
+    use crate::testing::{Machine, SERVER, SILENT, both};
+
+    #[test]
+    fn each_state_is_told_from_the_others() {
+        let mut m = Machine::default();
+        let fresh = m.socket(SocketKind::V4);
+        let bound = m.bound(SocketKind::V4, "127.0.0.1:0");
+        let connecting = m.socket(SocketKind::V4);
+        m.connect(connecting, SILENT).unwrap();
+        let connected = m.connected(SERVER);
+        let (reset, _) = m.pair();
+        m.w.end_process(m.service.pid);
+        let expected = [
+            (fresh, SocketState::Fresh),
+            (bound, SocketState::Bound),
+            (connecting, SocketState::Connecting),
+            (connected, SocketState::Connected),
+            (reset, SocketState::Connected),
+        ];
+        for (socket, state) in expected {
+            assert_eq!(m.w.socket_state(m.app, socket), state);
+        }
+        let _ = m.w.send(m.app, reset, b"into the void");
+        assert_eq!(m.w.socket_state(m.app, reset), SocketState::Reset);
+        assert_eq!(m.w.socket_state(m.server, fresh), SocketState::NotASocket);
+    }
+
+    #[test]
+    fn accepted_socket_tells_of_its_connection() {
+        let accepted =
+            |redirected, updated, peer_closed| SocketState::Accepted { redirected, updated, peer_closed };
+        let mut m = Machine::default();
+        let (client, socket) = m.pair();
+        assert_eq!(m.w.socket_state(m.service, socket), accepted(false, true, false));
+        m.w.shutdown(m.app, client, Shutdown::Send).unwrap();
+        assert_eq!(m.w.socket_state(m.service, socket), accepted(false, true, true));
+
+        let mut m = Machine::default();
+        let (_, socket) = m.redirected(Redirect::local(m.service.pid, both(1001)));
+        assert_eq!(m.w.socket_state(m.service, socket), accepted(true, true, false));
+
+        let mut m = Machine::default();
+        let listener = m.service_at(7);
+        assert_eq!(m.w.socket_state(m.service, listener), SocketState::Listening);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        m.w.accept_ex(m.service, listener, socket).unwrap();
+        assert_eq!(m.w.socket_state(m.service, socket), SocketState::Fresh);
+        m.connected("127.0.0.1:7");
+        assert_eq!(m.w.socket_state(m.service, socket), accepted(false, false, false));
+    }
+
+    #[test]
+    fn records_of_a_connection_are_those_of_its_acceptor() {
+        let mut m = Machine::default();
+        let (client, accepted) = m.redirected(Redirect::local(m.service.pid, both(1001)));
+        let arrived = m.w.records_arrived(m.service, accepted).unwrap();
+        assert_eq!(arrived.map(|records| records.entries().len()), Some(1));
+        assert_eq!(m.w.records_arrived(m.app, client), Ok(None), "the client is told nothing");
+        let flow = arrived.map(|records| records.entries()[0].flow).unwrap();
+        assert_eq!(m.w.flow_records(flow), arrived);
+        assert_eq!(m.w.flow_records(FlowId(999)), None);
+    }
+}

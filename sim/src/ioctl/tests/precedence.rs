@@ -1,0 +1,230 @@
+//! Which cause decides where several hold: every combination of what can be wrong with a call.
+
+use std::collections::BTreeSet;
+
+use super::super::precedence::{Cause, PRECEDENCE};
+use super::*;
+use crate::testing::profile;
+
+/// The order, written down a second time so that two rows that change places are noticed.
+const ORDER: [Cause; 18] = [
+    Cause::NotASocket,
+    Cause::BytesReturnedPointer,
+    Cause::UnknownCode,
+    Cause::InputPointer,
+    Cause::OutputPointer,
+    Cause::QueryInput,
+    Cause::SetOutput,
+    Cause::SetEmpty,
+    Cause::BelowUlong,
+    Cause::NotElevated,
+    Cause::NotConnected,
+    Cause::NotRedirected,
+    Cause::NoContext,
+    Cause::SizeQuery,
+    Cause::TooSmall,
+    Cause::SetState,
+    Cause::SetMalformed,
+    Cause::SetStale,
+];
+
+#[test]
+fn table_lists_each_cause_once_in_its_order() {
+    assert_eq!(PRECEDENCE.map(|(cause, _)| cause), ORDER);
+}
+
+/// A machine that minds everything.
+fn strict() -> Profile {
+    profile(&[
+        ("query-input-buffer", "WSAEINVAL"),
+        ("set-output-length", "WSAEINVAL"),
+        ("query-needs-elevation", "WSAEACCES"),
+        ("set-stale-records", "WSAEINVAL"),
+        ("set-after-bind", "WSAEINVAL"),
+        ("set-after-connect", "WSAEISCONN"),
+        ("set-on-accepted", "WSAEISCONN"),
+        ("set-on-listening", "WSAEINVAL"),
+    ])
+}
+
+/// What is wrong with a call, if anything.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what can be wrong with a call, in any combination")]
+struct Wrong {
+    situation: Situation,
+    code: ControlCode,
+    word: bool,
+    input: bool,
+    input_length: u32,
+    malformed: bool,
+    output: bool,
+    output_length: u32,
+    elevated: bool,
+}
+
+impl Wrong {
+    /// Every combination.
+    fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        let situations = [
+            Situation::NotASocket,
+            Situation::FreshV4,
+            Situation::Listening,
+            Situation::Connected,
+            Situation::NotRedirected,
+            Situation::Redirected,
+            Situation::WithoutContext,
+        ];
+        for situation in situations {
+            for code in [RECORDS, CONTEXT, SET, ControlCode(1)] {
+                for output_length in [0, 3, 4, 1024] {
+                    for input_length in [0, 128] {
+                        for bits in 0..32_u8 {
+                            let bit = |n: u8| bits >> n & 1 == 1;
+                            let (word, input, malformed, output, elevated) =
+                                (bit(0), bit(1), bit(2), bit(3), !bit(4));
+                            all.push(Self {
+                                situation,
+                                code,
+                                word,
+                                input,
+                                input_length,
+                                malformed,
+                                output,
+                                output_length,
+                                elevated,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// The causes that hold for this call, read off what is wrong with it; in no particular order.
+    fn causes(self) -> BTreeSet<Cause> {
+        use Situation::{Connected, FreshV4, Listening, NotASocket, NotRedirected, WithoutContext};
+        let (query, set) = (matches!(self.code, RECORDS | CONTEXT), self.code == SET);
+        let no_connection = matches!(self.situation, NotASocket | FreshV4 | Listening);
+        let no_records = no_connection || matches!(self.situation, Connected | NotRedirected);
+        let nothing = no_records || self.code == CONTEXT && self.situation == WithoutContext;
+        let needed = match self.code {
+            _ if nothing => 0,
+            RECORDS => 128,
+            _ => 300,
+        };
+        let blob = set && self.input_length == 128 && !self.input && !self.malformed;
+        let length = self.output_length;
+        let holds = [
+            (Cause::NotASocket, self.situation == NotASocket),
+            (Cause::BytesReturnedPointer, self.word),
+            (Cause::UnknownCode, self.code == ControlCode(1)),
+            (Cause::InputPointer, set && self.input && self.input_length > 0),
+            (Cause::OutputPointer, query && self.output && length > 0),
+            (Cause::QueryInput, query),
+            (Cause::SetOutput, set),
+            (Cause::SetEmpty, set && self.input_length == 0),
+            (Cause::BelowUlong, query && (1..4).contains(&length)),
+            (Cause::NotElevated, !self.elevated),
+            (Cause::NotConnected, query && no_connection),
+            (Cause::NotRedirected, query && no_records),
+            (Cause::NoContext, query && nothing),
+            (Cause::SizeQuery, query && length == 0 && needed > 0),
+            (Cause::TooSmall, query && length < needed),
+            (Cause::SetState, set && !matches!(self.situation, NotASocket | FreshV4)),
+            (Cause::SetMalformed, set && self.input_length > 0 && !blob),
+            (Cause::SetStale, blob),
+        ];
+        holds.into_iter().filter(|(_, holds)| *holds).map(|(cause, _)| cause).collect()
+    }
+
+    /// The same without an input buffer for a query, without an output buffer for SET.
+    fn tidied(self, buffers: IoctlBuffers) -> IoctlBuffers {
+        match self.code {
+            RECORDS | CONTEXT => IoctlBuffers { input: Pointer::NULL, input_length: 0, ..buffers },
+            _ => IoctlBuffers { output: Pointer::NULL, output_length: 0, ..buffers },
+        }
+    }
+}
+
+/// The error of each cause under the strict profile.
+fn error_of(cause: Cause, situation: Situation) -> WinsockError {
+    match cause {
+        Cause::NotASocket => WinsockError::WSAENOTSOCK,
+        Cause::BytesReturnedPointer | Cause::InputPointer | Cause::OutputPointer => WinsockError::WSAEFAULT,
+        Cause::UnknownCode => WinsockError::WSAEOPNOTSUPP,
+        Cause::NotElevated => WinsockError::WSAEACCES,
+        Cause::NotConnected => WinsockError::WSAENOTCONN,
+        Cause::SizeQuery | Cause::TooSmall => WinsockError::ERROR_INSUFFICIENT_BUFFER,
+        Cause::SetState if situation != Situation::Listening => WinsockError::WSAEISCONN,
+        _ => WinsockError::WSAEINVAL,
+    }
+}
+
+#[test]
+fn first_cause_of_the_table_decides_for_every_pair_that_can_hold_together() {
+    let blob = stale_blob(&strict());
+    let (mut together, mut decided) = (BTreeSet::new(), BTreeSet::new());
+    let mut built: Option<(Situation, Machine, Caller, SocketHandle)> = None;
+    for wrong in Wrong::all() {
+        let (m, service, socket) = match &mut built {
+            Some((situation, m, service, socket)) if *situation == wrong.situation => (m, *service, *socket),
+            other => {
+                let (m, service, socket) = wrong.situation.build(strict());
+                let (_, m, service, socket) = other.insert((wrong.situation, m, service, socket));
+                (m, *service, *socket)
+            }
+        };
+        // The same socket, once in the hands of a process without administrative rights.
+        let (caller, socket) = if wrong.elevated {
+            (service, socket)
+        } else {
+            let plain = m.w.start_process("plain", false);
+            let theirs = m.w.wsa_duplicate_socket(service, socket, plain.pid).unwrap_or(SocketHandle(1));
+            (plain, theirs)
+        };
+        let content = if wrong.malformed { &[0; 128][..] } else { &blob };
+        let (word, input) = (m.w.allocate(caller, 4, 0), m.w.allocate(caller, 128, 0));
+        m.w.write_memory(caller, input, content);
+        let output = m.w.allocate(caller, 1024, 0);
+        let or_bad = |bad: bool, pointer| if bad { Pointer::UNMAPPED } else { pointer };
+        let buffers = IoctlBuffers {
+            input: or_bad(wrong.input, input),
+            input_length: wrong.input_length,
+            output: or_bad(wrong.output, output),
+            output_length: wrong.output_length,
+            bytes_returned: or_bad(wrong.word, word),
+        };
+        for tidy in [false, true] {
+            let mut causes = wrong.causes();
+            if tidy {
+                causes.remove(&Cause::QueryInput);
+                causes.remove(&Cause::SetOutput);
+            }
+            let buffers = if tidy { wrong.tidied(buffers) } else { buffers };
+            let first = ORDER.into_iter().find(|cause| causes.contains(cause));
+            let expected = first.map_or(Ok(()), |cause| Err(error_of(cause, wrong.situation)));
+            assert_eq!(
+                m.w.wsa_ioctl(caller, socket, wrong.code, &buffers),
+                expected,
+                "{wrong:?}: {causes:?}"
+            );
+            let holding: Vec<Cause> = ORDER.into_iter().filter(|cause| causes.contains(cause)).collect();
+            for (index, earlier) in holding.iter().enumerate() {
+                let pairs = holding[index + 1..].iter().map(|later| (*earlier, *later));
+                together.extend(pairs.clone());
+                decided.extend(pairs.filter(|_| index == 0));
+            }
+        }
+        if wrong.elevated {
+            for pointer in [word, input, output] {
+                m.w.free(caller, pointer);
+            }
+        } else {
+            m.w.end_process(caller.pid);
+        }
+    }
+    let undecided: Vec<_> = together.difference(&decided).collect();
+    assert_eq!((undecided, decided.len()), (vec![], 75), "each pair that can hold was decided by its first");
+}

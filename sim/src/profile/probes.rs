@@ -1,0 +1,427 @@
+//! For each field of the profile a probe: what a program can see of it, told as the field's value. So no field is
+//! there that the model does not heed.
+
+use super::{FIELDS, Field, Profile};
+use crate::engine::{Action, Condition, Context, Decision, Policy, Redirect, Rule, Test};
+use crate::ids::SocketHandle;
+use crate::memory::Pointer;
+use crate::socket::{Completion, SocketKind};
+use crate::testing::{Machine, SERVER, SERVER_MAPPED, SILENT, address, both};
+use crate::trace::Redirection;
+use crate::{ControlCode, Entry, IoctlBuffers, Records, RedirectHandle, WinsockError};
+
+const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
+const CONTEXT: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
+
+type Probe = fn(Profile) -> String;
+
+const PROBES: &[(&str, Probe)] = &[
+    ("size-query", |profile| query_redirected(profile, RECORDS, 0)),
+    ("below-ulong", |profile| query_redirected(profile, CONTEXT, 3)),
+    ("too-small", |profile| query_redirected(profile, RECORDS, 127)),
+    ("records-not-redirected", |profile| {
+        let mut m = Machine::new(profile);
+        let (_, accepted) = m.pair();
+        query(&mut m, accepted, RECORDS, 1024)
+    }),
+    ("context-not-redirected", |profile| {
+        let mut m = Machine::new(profile);
+        let (_, accepted) = m.pair();
+        query(&mut m, accepted, CONTEXT, 1024)
+    }),
+    ("context-absent", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = Redirect { context: Context::None, ..to_service(&m) };
+        let (_, accepted) = m.redirected(redirect);
+        query(&mut m, accepted, CONTEXT, 1024)
+    }),
+    ("unknown-code", |profile| {
+        let mut m = Machine::new(profile);
+        let (_, accepted) = m.pair();
+        let (error, _) = query(&mut m, accepted, ControlCode(1), 1024).split_once(',').map(owned).unwrap();
+        error
+    }),
+    ("bytes-on-error", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        let (_, bytes) = query(&mut m, socket, RECORDS, 1024).split_once(", ").map(owned).unwrap();
+        bytes
+    }),
+    ("query-input-buffer", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        let (_, accepted) = m.redirected(redirect);
+        let buffers = buffers(&mut m, 1024, 1024);
+        let result =
+            m.w.wsa_ioctl(m.service, accepted, RECORDS, &IoctlBuffers { input_length: 1, ..buffers });
+        or_ok(result, "ignored")
+    }),
+    ("set-output-length", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        let result = set(&mut m, socket, &stale(1), 4);
+        or_ok(result, "ignored")
+    }),
+    ("out-buffer-probe", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        let (_, accepted) = m.redirected(redirect);
+        let buffers = buffers(&mut m, 200, 1024);
+        match m.w.wsa_ioctl(m.service, accepted, RECORDS, &buffers) {
+            Ok(()) => "written-bytes".to_owned(),
+            Err(WinsockError::WSAEFAULT) => "whole-length".to_owned(),
+            Err(other) => other.to_string(),
+        }
+    }),
+    ("query-needs-elevation", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        let (_, accepted) = m.redirected(redirect);
+        let theirs = m.w.wsa_duplicate_socket(m.service, accepted, m.app.pid).unwrap();
+        or_ok(m.w.query_redirect_records(m.app, theirs).map(drop), "not-needed")
+    }),
+    ("set-needs-elevation", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.socket(SocketKind::V4);
+        or_ok(m.w.set_redirect_records(m.app, socket, &stale(1)), "not-needed")
+    }),
+    ("query-while-connecting", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.socket(SocketKind::V4);
+        m.connect(socket, SILENT).unwrap();
+        match m.w.query_redirect_records(m.app, socket) {
+            // As on a connection that was not redirected.
+            Err(WinsockError::WSAEINVAL) => "answered".to_owned(),
+            other => or_ok(other.map(drop), "with records"),
+        }
+    }),
+    ("query-before-update-context", |profile| {
+        let mut m = Machine::new(profile);
+        let listener = m.service_at(1001);
+        let redirect = to_service(&m);
+        m.redirect_all(1, redirect);
+        m.connected(SERVER);
+        let accepted = m.w.socket(m.service, SocketKind::V4).unwrap();
+        m.w.accept_ex(m.service, listener, accepted).unwrap();
+        or_ok(m.w.query_redirect_records(m.service, accepted).map(drop), "answered")
+    }),
+    ("set-empty-input", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        set(&mut m, socket, &stale(1), 0).unwrap();
+        let result = set(&mut m, socket, &[], 0);
+        assert_eq!(m.w.records_set(m.service, socket).unwrap().is_none(), result.is_ok());
+        or_ok(result, "clears-records")
+    }),
+    ("set-malformed", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        let result = set(&mut m, socket, &[0; 128], 0);
+        assert_eq!(m.w.records_set(m.service, socket), Ok(None));
+        or_ok(result, "no-effect")
+    }),
+    ("set-stale-records", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        or_ok(set(&mut m, socket, &stale(1), 0), "ignored")
+    }),
+    ("set-after-bind", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        m.w.bind(m.service, socket, address("127.0.0.1:9")).unwrap();
+        effect_of_set(&mut m, socket)
+    }),
+    ("set-after-connect", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        m.w.connect(m.service, socket, address(SERVER), &mut ()).unwrap();
+        effect_of_set(&mut m, socket)
+    }),
+    ("set-on-accepted", |profile| {
+        let mut m = Machine::new(profile);
+        let (_, accepted) = m.pair();
+        effect_of_set(&mut m, accepted)
+    }),
+    ("set-on-listening", |profile| {
+        let mut m = Machine::new(profile);
+        let listener = m.service_at(9);
+        effect_of_set(&mut m, listener)
+    }),
+    ("set-twice", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+        set(&mut m, socket, &stale(1), 0).unwrap();
+        set(&mut m, socket, &stale(2), 0).unwrap();
+        let records = m.w.records_set(m.service, socket).unwrap().unwrap();
+        match *records.handles() {
+            [RedirectHandle(2)] => "replace".to_owned(),
+            [RedirectHandle(1), RedirectHandle(2)] => "append".to_owned(),
+            ref other => format!("{other:?}"),
+        }
+    }),
+    ("unaccepted-local-redirect", |profile| {
+        let mut m = Machine::new(profile);
+        m.service_at(1001);
+        let redirect = Redirect { target_pid: 0, ..to_service(&m) };
+        m.redirect_all(1, redirect);
+        let hop = m.trace(SERVER);
+        or_ok(hop.result.map(|_| assert_eq!(hop.target, address(SERVER))), "original-destination")
+    }),
+    ("remote-after-local-redirect", |profile| {
+        let mut m = Machine::new(profile);
+        m.service_at(1001);
+        let redirect = to_service(&m);
+        m.redirect_all(2, redirect);
+        m.redirect_all(1, Redirect::local(m.service.pid, address(SERVER)));
+        match m.trace("203.0.113.77:80").redirect {
+            Some(Redirection::Remote) => "remote-wins".to_owned(),
+            Some(Redirection::Local(_)) => "local-wins".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }),
+    ("same-classify-redirects", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        m.redirect_all(2, redirect.clone());
+        let (_, accepted) = m.redirected(redirect);
+        let records = m.w.records_arrived(m.service, accepted).unwrap().unwrap();
+        match *records.entries() {
+            [_] => "last".to_owned(),
+            [_, _] => "both".to_owned(),
+            ref other => format!("{other:?}"),
+        }
+    }),
+    ("block-at-redirect-layer", |profile| {
+        let mut m = Machine::new(profile);
+        let policy = Policy {
+            handles: crate::engine::Handles::None,
+            heeds_earlier_redirect: false,
+            rules: vec![Rule::always(Decision::Block)],
+        };
+        m.w.install(crate::Vendor { name: "blocker".into(), sublayer_weight: 1, policy });
+        or_ok(m.trace(SERVER).result.map(drop), "ignored")
+    }),
+    ("target-pid", |profile| {
+        let mut m = Machine::new(profile);
+        m.service_at(1001);
+        let redirect = Redirect { target_pid: 1234, ..to_service(&m) };
+        m.redirect_all(1, redirect);
+        match m.trace(SERVER).redirect {
+            Some(Redirection::Local(_)) => "non-zero".to_owned(),
+            _ => "must-listen".to_owned(),
+        }
+    }),
+    ("handle-required", |profile| {
+        let mut m = Machine::new(profile);
+        m.redirect_all(1, Redirect { with_handle: false, ..Redirect::local(m.service.pid, address(SERVER)) });
+        match m.trace("203.0.113.77:80").redirect {
+            Some(Redirection::Remote) => "local".to_owned(),
+            _ => "always".to_owned(),
+        }
+    }),
+    ("context-lifetime", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        let (client, accepted) = m.redirected(redirect);
+        let handle = m.w.records_arrived(m.service, accepted).unwrap().unwrap().handles()[0];
+        let there = |m: &mut Machine| m.w.query_redirect_context(m.service, accepted).is_ok();
+        m.w.fwps_redirect_handle_destroy(handle);
+        if !there(&mut m) {
+            return "handle-destroyed".to_owned();
+        }
+        m.w.closesocket(m.app, client).unwrap();
+        if there(&mut m) { "both-ends-closed".to_owned() } else { "client-end-closed".to_owned() }
+    }),
+    ("peer-name-after-redirect", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        let (client, _) = m.redirected(redirect);
+        match m.w.getpeername(m.app, client) {
+            Ok(peer) if peer == address(SERVER) => "original".to_owned(),
+            Ok(peer) if peer == address("127.0.0.1:1001") => "redirected".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }),
+    ("implicit-source-port", |profile| {
+        let mut m = Machine::new(profile);
+        let rule = Rule {
+            conditions: vec![Condition::is(Test::LocalPort(49152..=49152))],
+            ..Rule::always(Decision::Continue)
+        };
+        let handles = crate::engine::Handles::None;
+        let policy = Policy { handles, heeds_earlier_redirect: false, rules: vec![rule] };
+        m.w.install(crate::Vendor { name: "looker".into(), sublayer_weight: 1, policy });
+        let seen = m.trace(SERVER).inspections[0].action == Action::Continue;
+        if seen { "assigned".to_owned() } else { "unassigned".to_owned() }
+    }),
+    ("unroutable-source", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.bound(SocketKind::V4, "127.0.0.1:9");
+        or_ok(m.connect(socket, SERVER).map(drop), "connected")
+    }),
+    ("mapped-on-v6only", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.socket(SocketKind::V6);
+        or_ok(m.connect(socket, SERVER_MAPPED).map(drop), "connected")
+    }),
+    ("record-header-bytes", |profile| {
+        let [one, two] = blob_lengths(profile);
+        (2 * one - two).to_string()
+    }),
+    ("record-bytes-per-hop", |profile| {
+        let [one, two] = blob_lengths(profile);
+        (two - one).to_string()
+    }),
+    ("context-limit", |profile| {
+        let is_taken = |length: usize| {
+            let mut m = Machine::new(profile.clone());
+            m.service_at(1001);
+            let context = Context::Opaque(vec![0; length].into());
+            let redirect = Redirect { context, ..to_service(&m) };
+            m.redirect_all(1, redirect);
+            matches!(m.trace(SERVER).redirect, Some(Redirection::Local(_)))
+        };
+        greatest(1 << 21, is_taken).to_string()
+    }),
+    ("connect-timeout-ms", |profile| {
+        let mut m = Machine::new(profile);
+        let socket = m.socket(SocketKind::V4);
+        let Ok(Completion::Pending(pending)) = m.connect(socket, SILENT) else { panic!("done") };
+        let waits = |milliseconds: usize| {
+            let mut w = m.w.clone();
+            w.advance(milliseconds as u64);
+            w.completion(pending).is_none()
+        };
+        (greatest(1 << 20, waits) + 1).to_string()
+    }),
+];
+
+#[test]
+fn model_answers_as_each_value_of_each_field_says() {
+    for field in FIELDS {
+        let probe = PROBES.iter().find(|(name, _)| *name == field.name);
+        let (_, probe) = probe.unwrap_or_else(|| panic!("no probe for {}", field.name));
+        for (value, _) in field.values {
+            let mut profile = Profile::documented();
+            field.set(&mut profile, value).unwrap();
+            assert_eq!(probe(profile), *value, "{}", field.name);
+        }
+        for name in Profile::BUILT_IN {
+            let profile = Profile::built_in(name).unwrap();
+            assert_eq!(probe(profile.clone()), field.get(&profile), "{} of {name}", field.name);
+        }
+    }
+}
+
+#[test]
+fn every_probe_is_of_a_field() {
+    for (name, _) in PROBES {
+        assert!(Field::by_name(name).is_some(), "{name}");
+    }
+    assert_eq!(PROBES.len(), FIELDS.len());
+}
+
+// What probes share.
+
+const POISON: u32 = 0xDEAD_BEEF;
+
+fn owned((first, second): (&str, &str)) -> (String, String) {
+    (first.to_owned(), second.to_owned())
+}
+
+fn or_ok(result: Result<(), WinsockError>, ok: &str) -> String {
+    match result {
+        Ok(()) => ok.to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn to_service(m: &Machine) -> Redirect {
+    Redirect::local(m.service.pid, both(1001))
+}
+
+/// An output buffer of which so many bytes are there, and a poisoned word.
+fn buffers(m: &mut Machine, there: u64, output_length: u32) -> IoctlBuffers {
+    let output = m.w.allocate(m.service, there, 0);
+    let word = m.w.allocate(m.service, 4, 0);
+    m.w.write_memory(m.service, word, &POISON.to_le_bytes());
+    IoctlBuffers::query(output, output_length, word)
+}
+
+/// The answer to a query, as a profile writes it.
+fn query(m: &mut Machine, socket: SocketHandle, code: ControlCode, length: u32) -> String {
+    let buffers = buffers(m, length.into(), length);
+    let result = m.w.wsa_ioctl(m.service, socket, code, &buffers);
+    let word = m.w.read_memory(m.service, buffers.bytes_returned, 4).unwrap();
+    let bytes = match u32::from_le_bytes(word.try_into().unwrap()) {
+        POISON => "unchanged",
+        0 => "zero",
+        _ => "needed",
+    };
+    format!("{}, {bytes}", or_ok(result, "success"))
+}
+
+fn query_redirected(profile: Profile, code: ControlCode, length: u32) -> String {
+    let mut m = Machine::new(profile);
+    let redirect = to_service(&m);
+    let (_, accepted) = m.redirected(redirect);
+    query(&mut m, accepted, code, length)
+}
+
+/// Records of one redirect, whose connection is gone.
+fn stale(handle: u64) -> Vec<u8> {
+    let entry = Entry { handle: RedirectHandle(handle), context: None, flow: crate::FlowId(999) };
+    Records::extended(None, &[entry], &Profile::documented()).blob().to_vec()
+}
+
+fn set(m: &mut Machine, socket: SocketHandle, blob: &[u8], output_length: u32) -> Result<(), WinsockError> {
+    let input = m.w.allocate(m.service, 1024, 0);
+    m.w.write_memory(m.service, input, blob);
+    let word = m.w.allocate(m.service, 4, 0);
+    let length = u32::try_from(blob.len()).unwrap();
+    let output = if output_length > 0 { word } else { Pointer::NULL };
+    let buffers = IoctlBuffers { output, output_length, ..IoctlBuffers::set(input, length, word) };
+    let code = ControlCode::SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS;
+    m.w.wsa_ioctl(m.service, socket, code, &buffers)
+}
+
+fn effect_of_set(m: &mut Machine, socket: SocketHandle) -> String {
+    let result = set(m, socket, &stale(1), 0);
+    let carries = m.w.records_set(m.service, socket).unwrap().is_some();
+    or_ok(result, if carries { "effective" } else { "no-effect" })
+}
+
+/// The lengths of the records at the first and the second service of a chain.
+fn blob_lengths(profile: Profile) -> [usize; 2] {
+    let mut m = Machine::new(profile);
+    let listeners = [m.service_at(1001), m.service_at(1002)];
+    m.cooperative_vendor("a", 2, 1001);
+    m.cooperative_vendor("b", 1, 1002);
+    m.connected(SERVER);
+    listeners.map(|listener| {
+        let accepted = m.accept(listener);
+        let blob = m.w.query_redirect_records(m.service, accepted).unwrap();
+        dial(&mut m, &blob);
+        blob.len()
+    })
+}
+
+fn dial(m: &mut Machine, blob: &[u8]) {
+    let onward = m.w.socket(m.service, SocketKind::V4).unwrap();
+    m.w.set_redirect_records(m.service, onward, blob).unwrap();
+    m.w.connect(m.service, onward, address(SERVER), &mut ()).unwrap();
+}
+
+/// The greatest number below `end` of which `holds` is true; it is of 0.
+fn greatest(end: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, end);
+    while low + 1 < high {
+        let middle = low.midpoint(high);
+        if holds(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
