@@ -1,4 +1,60 @@
-//! placeholder
+//! Scenarios for connection redirection in the Windows Filtering Platform (WFP): redirect services, callouts and
+//! proxy loops.
+//!
+//! # The problem
+//!
+//! Several products on one Windows machine redirect connections to proxies of their own. Whether yours gets on with
+//! the others depends on details that nobody sees until a customer's connections go round for ever: which socket
+//! the redirect records are set on and when, which redirect state a callout takes for which, how large a buffer is.
+//! And what Windows answers to a buffer that is too small, the documents say in four different ways.
+//!
+//! # An example
+//!
+//! A scenario describes what your driver and your service do, as data, and what must come of it. Here a service
+//! forgets to set the redirect records; the connection goes round, and the test says where the records were lost.
+//!
+//! ```
+//! use wfp_conformance::SimBackend;
+//! use wfp_conformance::run::{self, Options};
+//! use wfp_conformance::scenario::Suite;
+//! use wfp_sim::Profile;
+//!
+//! let profile = Profile::documented();
+//! let text = "
+//! schema: wfp-conformance/scenario/v1
+//! hosts: {server: {listen: [443]}}
+//! processes: {browser: {}}
+//! callouts: {my-driver: {redirect-to: my-service}}
+//! services: {my-service: {listen: 'loopback:1001', set: never}}
+//! cases:
+//!   - id: forgets-the-records
+//!     steps:
+//!       - follow: {from: browser, to: 'server:443'}
+//! ";
+//! let suite = Suite::from_text("mine.yaml", text, &profile).unwrap();
+//! let options = Options { profile, profile_name: "documented".into(), seed: 1, jobs: 1, trace: false };
+//! let runs = run::run(&suite, &options, &|| Box::new(SimBackend::default())).unwrap();
+//!
+//! let ending = runs[0].ending.as_ref().unwrap();
+//! let cycle = ending.cycle.as_ref().unwrap();
+//! assert_eq!(cycle.records_lost_at.as_deref(), Some("my-service"));
+//! assert_eq!(cycle.why.name(), "never-set");
+//! ```
+//!
+//! In a project of your own you would keep the YAML in files, load them with [`Suite::load`](scenario::Suite::load),
+//! and assert that every run [`Passed`](run::Status::Passed); or leave Rust aside and use the command line.
+//!
+//! # How it is built, and why
+//!
+//! - [`vocabulary`]: an [`Op`](vocabulary::Op) is a call, an [`Observation`](vocabulary::Observation) what the
+//!   caller could see, and a [`Backend`](vocabulary::Backend) a machine. Nothing else talks to a machine, so the same
+//!   scenario can run on the model today and on Windows later.
+//! - [`SimBackend`]: the model of `wfp-sim` behind that trait.
+//! - [`follow`]: redirect services as policies, played by a [`Follower`](follow::Follower) that goes along with a
+//!   connection until it ends. A loop is what repeats; it is never a timeout.
+//! - [`scenario`]: the YAML format; [`yaml`] gives every error its place in the file.
+//! - [`requirements`]: the statements of the documents that cases cover.
+//! - [`run`]: cases, summary and report; [`cli`]: the command line around it.
 
 #![forbid(unsafe_code)]
 

@@ -68,7 +68,7 @@ pub(super) struct Ground {
     /// Axes of variants: for each axis, its variants by name, each a part of a case that is laid over the case. A
     /// case runs once for each combination.
     #[serde(default)]
-    pub variants: IndexMap<String, IndexMap<String, Option<serde_json::Value>>>,
+    pub variants: IndexMap<String, IndexMap<String, Option<Case>>>,
 }
 
 /// A case: a machine, what happens on it, and what must come of it.
@@ -378,12 +378,6 @@ pub(super) const GROUND_KEYS: [&str; 8] =
 
 /// The keys of a file, beside those of its ground.
 pub(super) const FILE_KEYS: [&str; 4] = ["schema", "title", "use", "cases"];
-
-/// The JSON Schema of a scenario file, for editors.
-#[must_use]
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(ScenarioFile).to_value()
-}
 
 // Serialized only to show a call in a message.
 impl Serialize for Scalar {

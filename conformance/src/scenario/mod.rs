@@ -5,12 +5,14 @@ mod expect;
 mod format;
 mod library;
 mod load;
+mod schema;
 
 pub use expect::{
     BytesExpect, ByProfile, Completes, CycleExpect, ErrorExpect, Expect, HopExpect, Known, OkExpect, OutcomeExpect,
     describe,
 };
-pub use format::{Callout, Case, Follow, Host, RedirectEndpoint, SCHEMA, Scalar, Step, Sweep, SweepRow, schema};
+pub use format::{Callout, Case, Follow, Host, RedirectEndpoint, SCHEMA, Scalar, Step, Sweep, SweepRow};
 pub use load::{LoadedCase, Suite};
+pub use schema::schema;
 
 pub(crate) use format::families;

@@ -204,6 +204,15 @@ mod tests {
         assert!(error.message.ends_with("larger than the limit of 1048576 bytes"), "{error}");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_refused() {
+        let error = Source::read(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.message, "/dev/zero: this is not a regular file");
+    }
+
+    // Elsewhere a file of that size would really take up the disk.
+    #[cfg(unix)]
     #[test]
     fn the_size_is_checked_before_reading() {
         let folder = tempfile::tempdir().unwrap();
