@@ -11,6 +11,7 @@ fn main() -> std::io::Result<()> {
 
     let mut list = String::from("&[\n");
     for (name, path) in files {
+        let path = path.display().to_string();
         let _ = writeln!(list, "    ({name:?}, include_str!({path:?})),");
     }
     list.push_str("]\n");

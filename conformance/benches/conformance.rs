@@ -13,8 +13,8 @@ use wfp_conformance::follow::{Follower, Journey, Service};
 use wfp_conformance::run::{Options, run_case};
 use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::{
-    Backend, Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, HostSpec, Match, Name, Op, Place,
-    ProcessSpec, RedirectTo, RuleSpec, SetUp, SocketFamily, StateName, TargetPidSpec,
+    Backend, Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, HostSpec, Match, Name, Op,
+    Place, ProcessSpec, RedirectTo, RuleSpec, SetUp, SocketFamily, StateName, TargetPidSpec,
 };
 use wfp_sim::Profile;
 
@@ -64,10 +64,11 @@ fn chain(c: &mut Criterion) {
         let process = ProcessSpec { elevated: true, ..ProcessSpec::default() };
         apply(&mut backend, name, SetUp::StartProcess(process));
         apply(&mut backend, name, SetUp::InstallCallout(careful(name, port).into()));
-        follower.start_service(&mut backend, &Name::from(name), Service::at(port)).expect("the service listens");
+        follower
+            .start_service(&mut backend, &Name::from(name), Service::at(port))
+            .expect("the service listens");
     }
-    let journey =
-        Journey { from: "app".into(), to: server, family: SocketFamily::Ipv4, keep_open: false };
+    let journey = Journey { from: "app".into(), to: server, family: SocketFamily::Ipv4, keep_open: false };
 
     let mut group = c.benchmark_group("ops");
     group.throughput(Throughput::Elements(1));

@@ -64,7 +64,9 @@ fn read(root: &Node) -> Result<Profile, Diagnostic> {
             });
         };
         let value = entry.value.as_str().unwrap_or_default();
-        field.set(&mut profile, value).map_err(|error| Diagnostic::at(&entry.value.span, error.to_string()))?;
+        field
+            .set(&mut profile, value)
+            .map_err(|error| Diagnostic::at(&entry.value.span, error.to_string()))?;
     }
     Ok(profile)
 }

@@ -12,7 +12,8 @@ use crate::vocabulary::{Feature, StateName};
 use crate::yaml::nearest;
 
 /// The lists that a name can stand for.
-const LISTS: [&str; 8] = ["errors", "states", "features", "requirements", "profile", "ends", "codes", "precedence"];
+const LISTS: [&str; 8] =
+    ["errors", "states", "features", "requirements", "profile", "ends", "codes", "precedence"];
 
 pub(super) fn explain(name: &str, out: &mut dyn Write) -> Result<Exit, Stop> {
     if list(name, out)? || one(name, out)? {
@@ -91,13 +92,19 @@ fn list(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
 }
 
 fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
-    let error = WinsockError::ALL.iter().find(|(known, code, _)| *known == name || code.0.to_string() == name);
+    let error =
+        WinsockError::ALL.iter().find(|(known, code, _)| *known == name || code.0.to_string() == name);
     if let Some((known, code, meaning)) = error {
         writeln!(out, "{known} ({})\n\n{meaning}\nSource: win32, Windows Sockets Error Codes", code.0)?;
         return Ok(true);
     }
     if let Some((known, code)) = ControlCode::ALL.iter().find(|(known, _)| *known == name) {
-        writeln!(out, "{known} ({:#010X})\n\n{}\nSource: mstcpip.h; win32, {known}", code.0, meaning_of_code(*code))?;
+        writeln!(
+            out,
+            "{known} ({:#010X})\n\n{}\nSource: mstcpip.h; win32, {known}",
+            code.0,
+            meaning_of_code(*code)
+        )?;
         return Ok(true);
     }
     let state = StateName::ALL.into_iter().find(|state| {
@@ -107,7 +114,11 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
     if let Some(state) = state {
         let long = RedirectState::from(state).name();
         let meaning = meaning_of_state(state);
-        writeln!(out, "{} (FWPS_CONNECTION_{long})\n\n{meaning}\nSource: ddi, FWPS_CONNECTION_REDIRECT_STATE", state.name())?;
+        writeln!(
+            out,
+            "{} (FWPS_CONNECTION_{long})\n\n{meaning}\nSource: ddi, FWPS_CONNECTION_REDIRECT_STATE",
+            state.name()
+        )?;
         return Ok(true);
     }
     if let Some((feature, meaning)) = Feature::ALL.iter().find(|(feature, _)| feature.name() == name) {
@@ -123,8 +134,13 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
         return Ok(true);
     }
     if let Some(requirement) = Catalogue::built_in().get(name) {
-        writeln!(out, "{}: a requirement\n\n{}\nSource: {}", requirement.id, requirement.text, requirement.source)?;
-        for (word, list) in [("See docs/behaviour.md", &requirement.see), ("Decided by", &requirement.values)] {
+        writeln!(
+            out,
+            "{}: a requirement\n\n{}\nSource: {}",
+            requirement.id, requirement.text, requirement.source
+        )?;
+        for (word, list) in [("See docs/behaviour.md", &requirement.see), ("Decided by", &requirement.values)]
+        {
             if !list.is_empty() {
                 writeln!(out, "{word}: {}", list.join(", "))?;
             }
@@ -132,13 +148,18 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
         return Ok(true);
     }
     if let Some(field) = Field::by_name(name) {
-        writeln!(out, "{}: a field of the behaviour profile\n\n{}\nSource: {}\n", field.name, field.summary, field.source)?;
+        writeln!(
+            out,
+            "{}: a field of the behaviour profile\n\n{}\nSource: {}\n",
+            field.name, field.summary, field.source
+        )?;
         for (value, evidence) in field.values {
             let profiles: Vec<&str> = Profile::BUILT_IN
                 .into_iter()
                 .filter(|name| Profile::built_in(name).is_some_and(|profile| field.get(&profile) == *value))
                 .collect();
-            let says = if profiles.is_empty() { String::new() } else { format!(" [{}]", profiles.join(", ")) };
+            let says =
+                if profiles.is_empty() { String::new() } else { format!(" [{}]", profiles.join(", ")) };
             writeln!(out, "  {value}{says}\n      {evidence}")?;
         }
         return Ok(true);
@@ -148,7 +169,9 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
 
 fn meaning_of_state(state: StateName) -> &'static str {
     match state {
-        StateName::NotRedirected => "As far as the records say, nobody redirected this connection. The callout may redirect it.",
+        StateName::NotRedirected => {
+            "As far as the records say, nobody redirected this connection. The callout may redirect it."
+        }
         StateName::RedirectedBySelf => "The last redirect was by the asking handle. The callout permits.",
         StateName::RedirectedByOther => {
             "Others redirected it, and the asking handle never did. The callout may redirect it, if it does not trust them."
@@ -167,7 +190,9 @@ fn meaning_of_code(code: ControlCode) -> &'static str {
         ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT => {
             "Fetches what the redirecting callout left for its service, usually the original destination."
         }
-        _ => "Puts redirect records on a socket that is about to connect, so that callouts see who redirected before.",
+        _ => {
+            "Puts redirect records on a socket that is about to connect, so that callouts see who redirected before."
+        }
     }
 }
 
@@ -178,8 +203,14 @@ const ENDS: [(End, &str); 8] = [
     (End::Blocked, "A filter blocked a connect."),
     (End::Closed, "A service closed it instead of dialling on."),
     (End::Stalled, "It goes on, and nothing happens any more."),
-    (End::Loop, "It goes round for ever: a connect came again that was the same in everything that decides what follows."),
-    (End::NotEnded, "The backend does not show enough to tell a loop, and the bound of connects was reached."),
+    (
+        End::Loop,
+        "It goes round for ever: a connect came again that was the same in everything that decides what follows.",
+    ),
+    (
+        End::NotEnded,
+        "The backend does not show enough to tell a loop, and the bound of connects was reached.",
+    ),
 ];
 
 const WHYS: [Why; 6] = [

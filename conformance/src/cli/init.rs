@@ -22,7 +22,11 @@ pub(super) fn init(dir: &Path, out: &mut dyn Write) -> Result<Exit, Stop> {
     std::fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
     std::fs::write(&schema_file, schema).map_err(|error| failed(&schema_file, error))?;
     std::fs::write(&file, SCENARIO).map_err(|error| failed(&file, error))?;
-    writeln!(out, "{} is a scenario to start from: describe your driver and your service in it, then", file.display())?;
+    writeln!(
+        out,
+        "{} is a scenario to start from: describe your driver and your service in it, then",
+        file.display()
+    )?;
     writeln!(out, "  wfp-conformance run -v {}", file.display())?;
     Ok(Exit::Success)
 }

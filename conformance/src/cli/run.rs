@@ -27,7 +27,9 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         profile: profile.clone(),
         profile_name: args.inputs.profile.clone(),
         seed: args.seed.unwrap_or_else(fresh_seed),
-        jobs: args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from),
+        jobs: args
+            .jobs
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from),
         trace: args.verbose,
     };
     let new_backend: Box<dyn Fn() -> Box<dyn Backend> + Sync> = match args.backend {

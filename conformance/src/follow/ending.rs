@@ -123,7 +123,9 @@ impl Why {
             Self::ForeignRecords => {
                 "it set the redirect records of another connection, in which a callout could not see its own redirect"
             }
-            Self::Truncated => "its buffer was too small for the redirect records, and it dialled without them",
+            Self::Truncated => {
+                "its buffer was too small for the redirect records, and it dialled without them"
+            }
             Self::DifferentHandle => {
                 "a callout used another redirect handle than before, and took its own redirect for another vendor's"
             }

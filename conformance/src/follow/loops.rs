@@ -68,22 +68,18 @@ pub(super) fn explain(hops: &[HopReport], first: usize) -> Cycle {
         (Some(behind), Some(connect)) => !behind.delivered.is_empty() && behind.delivered != connect.records,
         _ => false,
     });
-    match lost {
-        Some((_, connect)) => {
-            let why = match connect.carried {
-                Carried::First | Carried::Never | Carried::Failed => Why::NeverSet,
-                Carried::Set(_) | Carried::TooLate => Why::SetAfterConnect,
-                Carried::Foreign => Why::ForeignRecords,
-                Carried::TooSmall => Why::Truncated,
-            };
-            Cycle { services, records_lost_at: Some(Name::clone(&connect.by)), why }
-        }
-        None => {
-            let own_ignored = hops[first..].iter().filter_map(|hop| hop.hop.as_deref()).any(ignores_own_state);
-            let why = if own_ignored { Why::OwnStateIgnored } else { Why::DifferentHandle };
-            Cycle { services, records_lost_at: None, why }
-        }
-    }
+    let Some((_, connect)) = lost else {
+        let own_ignored = hops[first..].iter().filter_map(|hop| hop.hop.as_deref()).any(ignores_own_state);
+        let why = if own_ignored { Why::OwnStateIgnored } else { Why::DifferentHandle };
+        return Cycle { services, records_lost_at: None, why };
+    };
+    let why = match connect.carried {
+        Carried::First | Carried::Never | Carried::Failed => Why::NeverSet,
+        Carried::Set(_) | Carried::TooLate => Why::SetAfterConnect,
+        Carried::Foreign => Why::ForeignRecords,
+        Carried::TooSmall => Why::Truncated,
+    };
+    Cycle { services, records_lost_at: Some(Name::clone(&connect.by)), why }
 }
 
 /// Whether a callout redirected although it was told that it had done so before.

@@ -6,6 +6,7 @@
 mod ending;
 mod loops;
 mod service;
+mod serving;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +15,14 @@ use wfp_sim::WinsockError;
 
 pub use ending::{Carried, Cycle, End, Ending, HopReport, Note, Why};
 pub use service::{
-    Ask, AskOn, Destination, DialFamily, ErrorName, Grow, ListenFamilies, OnError, OnRetry, RecordsFrom, Service,
-    SetWhen,
+    Ask, AskOn, Destination, DialFamily, ErrorName, Grow, ListenFamilies, OnError, OnRetry, RecordsFrom,
+    Service, SetWhen,
 };
 
 use self::loops::Key;
+use self::serving::{Decided, Serving, set_late};
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Dial, Endpoint, Length, Name, Observation, Op, Outcome, Output, Place, Query,
-    SetRecords, SocketFamily,
+    Backend, BackendFault, Call, Dial, Endpoint, Name, Observation, Op, Outcome, Place, SocketFamily,
 };
 
 /// Connect attempts after which a connection counts as not ended, where the backend does not show enough to tell a
@@ -77,22 +78,6 @@ pub struct Journey {
     pub keep_open: bool,
 }
 
-/// A service with a connection, on its way out.
-struct Serving {
-    name: Name,
-    service: Arc<Service>,
-    process: Name,
-    /// The records that it is to set.
-    records: Option<Name>,
-    carried: Carried,
-    dial: Dial,
-    learned: SocketFamily,
-    /// Which of the families that it dials is next.
-    attempt: usize,
-    /// The socket of the latest attempt.
-    socket: Name,
-}
-
 /// A connect attempt.
 struct Dialled {
     by: Name,
@@ -103,19 +88,19 @@ struct Dialled {
     observation: Observation,
 }
 
-/// What a service decided.
-enum Decided<T> {
-    GoesOn(T),
-    Ends(End),
-}
-
 type Result<T> = std::result::Result<T, BackendFault>;
 
 impl Follower {
     /// A follower without services.
     #[must_use]
     pub fn new() -> Self {
-        Self { services: BTreeMap::new(), listeners: Vec::new(), pooled: BTreeMap::new(), count: 0, names_kept: false }
+        Self {
+            services: BTreeMap::new(),
+            listeners: Vec::new(),
+            pooled: BTreeMap::new(),
+            count: 0,
+            names_kept: false,
+        }
     }
 
     /// Starts a service: its process must run already.
@@ -234,7 +219,7 @@ impl Follower {
             let mut observation = dialled.observation;
             let hop = observation.hop.take();
             if observation.outcome == Outcome::Pending {
-                observation = self.wait_for_connect(backend, &dialled.process)?;
+                observation = Self::wait_for_connect(backend, &dialled.process)?;
             }
             let error = observation.error();
             hops.push(HopReport {
@@ -301,11 +286,12 @@ impl Follower {
         opened: &mut Vec<(Name, Name)>,
     ) -> Result<Dialled> {
         let socket = self.fresh_name("app");
-        apply(backend, &journey.from, Some(&socket), Call::Socket {
-            family: journey.family,
-            overlapped: true,
-            nonblocking: false,
-        })?;
+        apply(
+            backend,
+            &journey.from,
+            Some(&socket),
+            Call::Socket { family: journey.family, overlapped: true, nonblocking: false },
+        )?;
         opened.push((Name::clone(&journey.from), Name::clone(&socket)));
         let to = Dial::Endpoint(journey.to.clone());
         let call = Call::Connect { socket, to, family: Some(journey.family), ex: false };
@@ -318,126 +304,6 @@ impl Follower {
             carried: Carried::First,
             observation,
         })
-    }
-
-    /// A service accepted a connection: it asks, and decides whether it dials.
-    fn serve(
-        &mut self,
-        backend: &mut dyn Backend,
-        name: &Name,
-        listener: usize,
-        accepted: &Name,
-        hop: &mut HopReport,
-    ) -> Result<Decided<Serving>> {
-        let Some(service) = self.services.get(name).cloned() else {
-            return Err(BackendFault(format!("there is no service `{name}`")));
-        };
-        let Listener { process, socket, .. } = &self.listeners[listener];
-        let process = Name::clone(process);
-        let asked = match service.ask_on {
-            AskOn::Accepted => Name::clone(accepted),
-            AskOn::Listening => Name::clone(socket),
-        };
-        let give_up = if service.on_error == OnError::Hold { End::Stalled } else { End::Closed };
-
-        let own = self.fresh_name(&format!("{name}/records"));
-        let mut carried = Carried::Never;
-        let mut records = None;
-        if service.records != Ask::Never {
-            let answer = ask(backend, &process, &asked, &own, &service.records, Call::QueryRecords)?;
-            hop.then.push(Note::Records(answer));
-            match answer {
-                Ok(_) => {
-                    carried = Carried::Set(service.set);
-                    records = Some(own);
-                }
-                Err(_) if service.on_error != OnError::Dial => return Ok(Decided::Ends(give_up)),
-                Err(_) => {
-                    let there = hop.hop.as_ref().is_some_and(|hop| !hop.delivered.is_empty());
-                    let short = there && service.ask_on == AskOn::Accepted;
-                    carried = if short { Carried::TooSmall } else { Carried::Failed };
-                }
-            }
-        }
-        let dial = match &service.destination {
-            Destination::Fixed(endpoint) => Dial::Endpoint(endpoint.clone()),
-            Destination::Context => {
-                let context = self.fresh_name(&format!("{name}/context"));
-                let answer = ask(backend, &process, &asked, &context, &service.context, Call::QueryContext)?;
-                hop.then.push(Note::Context(answer));
-                if answer.is_err() {
-                    return Ok(Decided::Ends(give_up));
-                }
-                Dial::Context(context)
-            }
-        };
-        if service.records_from == RecordsFrom::Pooled
-            && let Some(own) = records
-        {
-            let pooled = self.pooled.entry(Name::clone(name)).or_insert_with(|| Name::clone(&own));
-            if *pooled != own {
-                carried = Carried::Foreign;
-            }
-            records = Some(Name::clone(pooled));
-        }
-        match service.set {
-            SetWhen::Never => {
-                carried = Carried::Never;
-                records = None;
-            }
-            SetWhen::AfterConnect if records.is_some() => carried = Carried::TooLate,
-            _ => {}
-        }
-        let name = Name::clone(name);
-        let socket = Name::clone(&name);
-        let learned = hop.family;
-        Ok(Decided::GoesOn(Serving { name, service, process, records, carried, dial, learned, attempt: 0, socket }))
-    }
-
-    fn dial_on(
-        &mut self,
-        backend: &mut dyn Backend,
-        serving: &mut Serving,
-        opened: &mut Vec<(Name, Name)>,
-        notes: &mut Vec<Note>,
-    ) -> Result<Decided<Dialled>> {
-        let service = Arc::clone(&serving.service);
-        let process = Name::clone(service.dial_process.as_ref().unwrap_or(&serving.process));
-        let (own, written) = service.dial.get(serving.attempt).copied().unwrap_or_default().families(serving.learned);
-        let socket = self.fresh_name(&format!("{}/onward", serving.name));
-        serving.socket = Name::clone(&socket);
-        let call = Call::Socket { family: own, overlapped: true, nonblocking: false };
-        apply(backend, &process, Some(&socket), call)?;
-        opened.push((Name::clone(&process), Name::clone(&socket)));
-
-        let mut carried = serving.carried;
-        for step in [SetWhen::BeforeBind, SetWhen::BeforeConnect] {
-            if let (SetWhen::BeforeConnect, Some(bind)) = (step, &service.bind) {
-                let mapped = written == SocketFamily::Dual;
-                let call = Call::Bind { socket: Name::clone(&socket), to: bind.clone(), mapped };
-                apply(backend, &process, None, call)?;
-            }
-            let Some(records) = serving.records.as_ref().filter(|_| service.set == step) else { continue };
-            let result = set_records(backend, &process, &socket, records)?;
-            notes.push(Note::Set(step, result));
-            if result.is_err() {
-                carried = Carried::Failed;
-                match service.on_error {
-                    OnError::Close => return Ok(Decided::Ends(End::Closed)),
-                    OnError::Hold => return Ok(Decided::Ends(End::Stalled)),
-                    OnError::Dial => {}
-                }
-            }
-        }
-        let call = Call::Connect { socket, to: serving.dial.clone(), family: Some(written), ex: false };
-        let observation = apply(backend, &process, Some(&CONNECT.into()), call)?;
-        let to = match (&serving.dial, &observation.hop) {
-            (Dial::Endpoint(endpoint), _) => endpoint.clone(),
-            (Dial::Context(_), Some(hop)) => hop.destination.clone(),
-            (Dial::Context(context), None) => Endpoint { place: Place::Host(Name::clone(context)), port: None },
-        };
-        let by = Name::clone(&serving.name);
-        Ok(Decided::GoesOn(Dialled { by, process, to, family: written, carried, observation }))
     }
 
     /// Waits until one of the listeners has a connection, and lets it wait for the next one.
@@ -468,7 +334,7 @@ impl Follower {
         Ok(Some((index, accepted)))
     }
 
-    fn wait_for_connect(&self, backend: &mut dyn Backend, process: &Name) -> Result<Observation> {
+    fn wait_for_connect(backend: &mut dyn Backend, process: &Name) -> Result<Observation> {
         let call = Call::Wait { calls: vec![CONNECT.into()], limit: CONNECT_LIMIT };
         let observation = apply(backend, process, None, call)?;
         Ok(match observation.completed {
@@ -495,29 +361,6 @@ impl Ending {
     }
 }
 
-impl Serving {
-    /// The next family that the service dials, on a fresh socket.
-    fn next_attempt(mut self) -> Option<Self> {
-        self.attempt += 1;
-        if self.attempt >= self.service.dial.len() {
-            return None;
-        }
-        if self.service.on_retry == OnRetry::Forget {
-            self.records = None;
-            self.carried = Carried::Never;
-        }
-        Some(self)
-    }
-}
-
-/// Where to write down what the service does that accepted the last connect.
-fn notes_of(hops: &mut Vec<HopReport>) -> &mut Vec<Note> {
-    // A service dials only after it accepted a connection, so there is a hop; a retry belongs to the hop that was
-    // accepted.
-    let accepted = hops.iter().rposition(|hop| hop.accepted_by.is_some()).unwrap_or(0);
-    &mut hops[accepted].then
-}
-
 /// A connect that fails ends the journey in one of three ways.
 fn end_of(error: WinsockError) -> End {
     match error {
@@ -540,67 +383,10 @@ fn post_accept(backend: &mut dyn Backend, listener: &Listener) -> Result<()> {
     }
 }
 
-fn set_records(
-    backend: &mut dyn Backend,
-    process: &Name,
-    socket: &Name,
-    records: &Name,
-) -> Result<std::result::Result<(), WinsockError>> {
-    let call = Call::SetRecords(SetRecords::of(Name::clone(socket), Name::clone(records)));
-    Ok(apply(backend, process, None, call)?.error().map_or(Ok(()), Err))
-}
-
-/// A service that sets the records when it is too late does so now.
-fn set_late(backend: &mut dyn Backend, serving: &mut Serving, notes: Option<&mut Vec<Note>>) -> Result<()> {
-    if serving.service.set != SetWhen::AfterConnect {
-        return Ok(());
-    }
-    let Some(records) = serving.records.take() else { return Ok(()) };
-    let process = serving.service.dial_process.as_ref().unwrap_or(&serving.process);
-    let result = set_records(backend, process, &serving.socket, &records)?;
-    if let Some(notes) = notes {
-        notes.push(Note::Set(SetWhen::AfterConnect, result));
-    }
-    Ok(())
-}
-
-/// Asks for records or context as a service does, and names what comes.
-fn ask(
-    backend: &mut dyn Backend,
-    process: &Name,
-    socket: &Name,
-    name: &Name,
-    how: &Ask,
-    call: fn(Query) -> Call,
-) -> Result<std::result::Result<u32, WinsockError>> {
-    let mut query = |length: u32| -> Result<(std::result::Result<u32, WinsockError>, u32)> {
-        let out = Output { length: Length::Bytes(length), ..Output::default() };
-        let query = Query { out, ..Query::of(Name::clone(socket)) };
-        let observation = apply(backend, process, Some(name), call(query))?;
-        let told = match observation.bytes_returned {
-            Some(crate::vocabulary::Word::Value(bytes)) => bytes,
-            _ => 0,
-        };
-        Ok((observation.error().map_or(Ok(told), Err), told))
-    };
-    match how {
-        Ask::Never => Ok(Err(WinsockError::WSAEINVAL)),
-        Ask::Fixed(length) => Ok(query(*length)?.0),
-        Ask::SizeQuery => match query(0)? {
-            (Err(_), told) if told > 0 => Ok(query(told)?.0),
-            (result, _) => Ok(result),
-        },
-        Ask::Grow(grow) => {
-            let mut length = grow.from;
-            loop {
-                let (result, told) = query(length)?;
-                let grows = result.is_err_and(|error| grow.on.iter().any(|name| name.0 == error));
-                let next = if told > length { told } else { length.saturating_mul(2).max(1) };
-                if !grows || length >= grow.to {
-                    return Ok(result);
-                }
-                length = next.min(grow.to);
-            }
-        }
-    }
+/// Where to write down what the service does that accepted the last connect.
+fn notes_of(hops: &mut [HopReport]) -> &mut Vec<Note> {
+    // A service dials only after it accepted a connection, so there is a hop; a retry belongs to the hop that was
+    // accepted.
+    let accepted = hops.iter().rposition(|hop| hop.accepted_by.is_some()).unwrap_or(0);
+    &mut hops[accepted].then
 }

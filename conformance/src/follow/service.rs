@@ -205,7 +205,9 @@ pub enum RecordsFrom {
 }
 
 /// Whether and when a service sets the records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum SetWhen {
     /// Before it binds the socket.
@@ -220,7 +222,9 @@ pub enum SetWhen {
 }
 
 /// How a service dials.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum DialFamily {
     /// In the family of the destination that it learned, on a socket of that family; a v4-mapped destination on a

@@ -9,10 +9,10 @@ use wfp_sim::profile::Field;
 
 use super::{CaseRun, Failure, Options, Status, trace};
 use crate::follow::{Ending, Follower, Journey};
-use crate::scenario::{Case, Expect, Known, LoadedCase, OkExpect, Step, Sweep, SweepRow, describe, families};
+use crate::scenario::{Case, Expect, Known, LoadedCase, OkExpect, Step, Sweep, SweepRow, families};
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Endpoint, Feature, HostSpec, Length, Name, Observation, Op, Place, ProcessSpec,
-    SetUp, Settings,
+    Backend, BackendFault, Call, Endpoint, Feature, HostSpec, Length, Name, Observation, Op, Place,
+    ProcessSpec, SetUp, Settings,
 };
 use crate::yaml::{Node, Span};
 
@@ -39,8 +39,12 @@ pub fn run_case(
         trace: Vec::new(),
         duration: start.elapsed(),
     };
-    let missing: Vec<&str> =
-        loaded.features.iter().filter(|feature| !backend.features().contains(feature)).map(|f| f.name()).collect();
+    let missing: Vec<&str> = loaded
+        .features
+        .iter()
+        .filter(|feature| !backend.features().contains(feature))
+        .map(|f| f.name())
+        .collect();
     if !missing.is_empty() {
         run.status = Status::Skipped;
         run.reason = Some(format!("the backend lacks {}", missing.join(", ")));
@@ -129,7 +133,12 @@ impl Player<'_> {
                 let process: Name = format!("{name}:{port}").into();
                 self.start(&process, ProcessSpec { host: Name::clone(name), ..ProcessSpec::default() })?;
                 let endpoint = Endpoint::new(Place::Host(Name::clone(name)), *port);
-                self.follower.start_destination(self.backend, &process, &endpoint, families(host.families))?;
+                self.follower.start_destination(
+                    self.backend,
+                    &process,
+                    &endpoint,
+                    families(host.families),
+                )?;
             }
         }
         for (name, service) in &case.services {
@@ -150,7 +159,8 @@ impl Player<'_> {
         name: Option<&Name>,
         call: Call,
     ) -> Result<Observation, BackendFault> {
-        let observed = self.backend.apply(&Op { process: Name::clone(process), thread, name: name.cloned(), call })?;
+        let observed =
+            self.backend.apply(&Op { process: Name::clone(process), thread, name: name.cloned(), call })?;
         if let Some(name) = name {
             self.remember(name, &observed);
         }
@@ -191,7 +201,7 @@ impl Player<'_> {
         let Some(call) = &step.op else { return Ok(None) };
         let observed = self.apply(&process, step.thread, step.name.as_ref(), call.clone())?;
         if self.keeps_trace {
-            self.run.trace.push(format!("{process}: {} -> {}", call.name(), describe(&observed)));
+            self.run.trace.push(format!("{process}: {} -> {observed}", call.name()));
         }
         let success = Expect::Ok(OkExpect::default());
         let expect = step.expect.as_ref().unwrap_or(&success);
@@ -210,8 +220,8 @@ impl Player<'_> {
             let call = Call::Describe { socket: Name::clone(socket) };
             let state = self.apply(process, thread, None, call)?.state;
             if state != Some(sweep.state) {
-                let expected = format!("a socket in the state {:?}", sweep.state);
-                let observed = state.map_or("none".to_owned(), |state| format!("{state:?}"));
+                let expected = format!("a socket in the state {}", sweep.state);
+                let observed = state.map_or("none".to_owned(), |state| state.to_string());
                 return Ok(Some(self.failure(index, &["sweep", "state"], expected, observed)));
             }
         }
@@ -220,7 +230,7 @@ impl Player<'_> {
                 let observed = self.apply(process, thread, None, with_length(&sweep.op, *length))?;
                 if self.keeps_trace {
                     let name = sweep.op.name();
-                    self.run.trace.push(format!("{process}: {name}, length {length} -> {}", describe(&observed)));
+                    self.run.trace.push(format!("{process}: {name}, length {length} -> {observed}"));
                 }
                 let number = number.to_string();
                 let path = ["sweep", "rows", &number, "expect"];
@@ -248,7 +258,7 @@ impl Player<'_> {
         prefix: &str,
     ) -> Option<Failure> {
         if matches!(expect, Expect::Profile(_) | Expect::OneOf(_) | Expect::ByProfile(_)) {
-            let text = describe(observed);
+            let text = observed.to_string();
             if !self.run.observed.contains(&text) {
                 self.run.observed.push(text);
             }
@@ -261,7 +271,7 @@ impl Player<'_> {
             expect.check(observed, self.known(&blob))
         };
         let expected = mismatch?;
-        let observed = if touched { "bytes behind it changed".to_owned() } else { describe(observed) };
+        let observed = if touched { "bytes behind it changed".to_owned() } else { observed.to_string() };
         Some(self.failure(index, path, format!("{prefix}{expected}"), observed))
     }
 
@@ -330,4 +340,3 @@ fn with_length(call: &Call, length: Length) -> Call {
     }
     call
 }
-

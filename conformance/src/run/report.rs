@@ -114,7 +114,13 @@ pub enum RequirementStatus {
 impl Report {
     /// The report of a run.
     #[must_use]
-    pub fn new(suite: &Suite, runs: &[CaseRun], options: &Options, identity: &Identity, features: &Features) -> Self {
+    pub fn new(
+        suite: &Suite,
+        runs: &[CaseRun],
+        options: &Options,
+        identity: &Identity,
+        features: &Features,
+    ) -> Self {
         let mut summary = Counts::default();
         for run in runs {
             match run.status {

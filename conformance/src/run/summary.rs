@@ -81,7 +81,11 @@ impl Summary<'_> {
     fn write_failures(&self, text: &mut String) {
         for (case, run) in self.suite.cases.iter().zip(self.runs) {
             let Some(failure) = &run.failure else { continue };
-            let step = if failure.step == 0 { "after the last step".to_owned() } else { format!("step {}", failure.step) };
+            let step = if failure.step == 0 {
+                "after the last step".to_owned()
+            } else {
+                format!("step {}", failure.step)
+            };
             let error = Diagnostic::at(&failure.span, format!("{}, {step}", case.name))
                 .with_label(format!("expected: {}", failure.expected))
                 .with_help(format!("observed: {}", failure.observed));
@@ -96,7 +100,8 @@ impl Summary<'_> {
 
     fn write_count(&self, text: &mut String) {
         let count = |status| self.runs.iter().filter(|run| run.status == status).count();
-        let (passed, failed, skipped) = (count(Status::Passed), count(Status::Failed), count(Status::Skipped));
+        let (passed, failed, skipped) =
+            (count(Status::Passed), count(Status::Failed), count(Status::Skipped));
         let style = if failed > 0 { RED } else { GREEN };
         let counted = format!("{passed} passed, {failed} failed, {skipped} skipped");
         let cases = if self.runs.len() == 1 { "case" } else { "cases" };

@@ -44,7 +44,9 @@ fn write_hop(text: &mut String, number: usize, report: &HopReport) -> std::fmt::
         (Some(by), None) => {
             write!(text, "  accepted by {by}")?;
             match report.hop.as_ref().filter(|hop| !hop.delivered.is_empty()) {
-                Some(hop) => writeln!(text, ", {} in {} bytes", records(&hop.delivered), hop.delivered_bytes)?,
+                Some(hop) => {
+                    writeln!(text, ", {} in {} bytes", records(&hop.delivered), hop.delivered_bytes)?;
+                }
                 None => writeln!(text)?,
             }
         }
@@ -60,7 +62,9 @@ fn write_redirect(text: &mut String, hop: &Hop) -> std::fmt::Result {
     match &hop.redirected {
         Some(Redirected::NotAccepted(why)) => writeln!(text, "  the redirect is not accepted: {why}"),
         Some(Redirected::Remotely) => writeln!(text, "  redirected to another host, without records"),
-        Some(Redirected::Locally { handle: None }) => writeln!(text, "  redirected without a handle, so without records"),
+        Some(Redirected::Locally { handle: None }) => {
+            writeln!(text, "  redirected without a handle, so without records")
+        }
         Some(Redirected::Locally { handle: Some(_) }) | None => Ok(()),
     }
 }
@@ -76,7 +80,12 @@ fn write_end(text: &mut String, ending: &Ending) -> std::fmt::Result {
     let repeated = cycle.services.len();
     let same = ending.hops.len().saturating_sub(repeated);
     writeln!(text, "end: {}: connect {} is connect {same} again", ending.end, ending.hops.len())?;
-    writeln!(text, "  the cycle: {} -> {}", cycle.services.join(" -> "), cycle.services.first().map_or("", |name| name))?;
+    writeln!(
+        text,
+        "  the cycle: {} -> {}",
+        cycle.services.join(" -> "),
+        cycle.services.first().map_or("", |name| name)
+    )?;
     match &cycle.records_lost_at {
         Some(at) => writeln!(text, "  the records are lost at {at}: {}", cycle.why.explanation()),
         None => writeln!(text, "  the records are not lost: {}", cycle.why.explanation()),

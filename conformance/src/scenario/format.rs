@@ -253,7 +253,9 @@ impl Callout {
     /// What the documents ask for in a state.
     fn careful(&self, state: StateName) -> DecisionSpec {
         match state {
-            StateName::NotRedirected | StateName::RedirectedByOther if self.redirects() => DecisionSpec::Redirect,
+            StateName::NotRedirected | StateName::RedirectedByOther if self.redirects() => {
+                DecisionSpec::Redirect
+            }
             _ => DecisionSpec::Permit,
         }
     }
@@ -275,7 +277,8 @@ impl Callout {
             place => place.clone(),
         };
         let endpoint = Endpoint { place, port: service.listen.port };
-        let serves = |family| families(service.families).contains(&family) || service.families == ListenFamilies::Dual;
+        let serves =
+            |family| families(service.families).contains(&family) || service.families == ListenFamilies::Dual;
         Some(RedirectTo {
             process: Some(service.process.as_ref().unwrap_or(name).clone()),
             ipv4: serves(SocketFamily::Ipv4).then(|| endpoint.clone()),

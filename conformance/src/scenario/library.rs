@@ -18,7 +18,12 @@ impl Library {
     /// The suite that is built in, below a folder that is named as the one it was taken from.
     pub(super) fn built_in() -> Self {
         let texts = wfp_scenarios::FILES;
-        Self::Texts(texts.iter().map(|(path, text)| (Path::new("scenarios").join(path), (*text).to_owned())).collect())
+        Self::Texts(
+            texts
+                .iter()
+                .map(|(path, text)| (Path::new("scenarios").join(path), (*text).to_owned()))
+                .collect(),
+        )
     }
 
     pub(super) fn read(&self, path: &Path) -> Result<Arc<Source>, Diagnostic> {
@@ -35,7 +40,9 @@ impl Library {
     pub(super) fn files(&self, argument: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
         let mut files = Vec::new();
         match self {
-            Self::Texts(texts) => files.extend(texts.keys().filter(|path| path.starts_with(argument)).cloned()),
+            Self::Texts(texts) => {
+                files.extend(texts.keys().filter(|path| path.starts_with(argument)).cloned());
+            }
             Self::Disk if argument.is_dir() => walk(argument, &mut files, 0)?,
             Self::Disk => files.push(argument.to_owned()),
         }

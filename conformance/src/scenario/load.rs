@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wfp_sim::Profile;
 
 use super::check;
+use super::features;
 use super::format::{Case, FILE_KEYS, GROUND_KEYS, SCHEMA};
 use super::library::{Library, case_path, plain, slashed};
 use crate::requirements::Catalogue;
@@ -224,7 +225,7 @@ impl<'a> Loader<'a> {
                 self.report(error);
             }
             if sound {
-                let features = check::features(&typed);
+                let features = features::of(&typed);
                 let line = id.1.line();
                 self.cases.push(LoadedCase { name, file: slashed(file), line, case: typed, features, tree });
             }
@@ -275,7 +276,8 @@ fn combinations(case: &Node, variants: Option<&Node>) -> Result<Vec<(String, Nod
         let named = axis.value.entries();
         if named.is_empty() {
             let message = format!("the axis `{}` has no variants", axis.key);
-            return Err(Diagnostic::at(&axis.key_span, message).with_help("an axis is a map: `family: {v4: {}, v6: {…}}`"));
+            return Err(Diagnostic::at(&axis.key_span, message)
+                .with_help("an axis is a map: `family: {v4: {}, v6: {…}}`"));
         }
         let mut next = Vec::with_capacity(combined.len() * named.len());
         for (name, tree) in &combined {
@@ -284,7 +286,8 @@ fn combinations(case: &Node, variants: Option<&Node>) -> Result<Vec<(String, Nod
                     let message = "the name of a variant is made of lower-case letters, digits and hyphens";
                     return Err(Diagnostic::at(&variant.key_span, message));
                 }
-                let name = if name.is_empty() { variant.key.to_string() } else { format!("{name}+{}", variant.key) };
+                let name =
+                    if name.is_empty() { variant.key.to_string() } else { format!("{name}+{}", variant.key) };
                 next.push((name, lay_over(tree, variant)?));
             }
         }

@@ -2,14 +2,15 @@
 
 mod check;
 mod expect;
+mod features;
 mod format;
 mod library;
 mod load;
 mod schema;
 
 pub use expect::{
-    BytesExpect, ByProfile, Completes, CycleExpect, ErrorExpect, Expect, HopExpect, Known, OkExpect, OutcomeExpect,
-    describe,
+    ByProfile, BytesExpect, Completes, CycleExpect, ErrorExpect, Expect, HopExpect, Known, OkExpect,
+    OutcomeExpect,
 };
 pub use format::{Callout, Case, Follow, Host, RedirectEndpoint, SCHEMA, Scalar, Step, Sweep, SweepRow};
 pub use load::{LoadedCase, Suite};

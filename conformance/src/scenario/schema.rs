@@ -21,11 +21,15 @@ pub fn schema() -> Value {
     }
     add_variant(definitions);
     for (name, words) in [("Expect", &["ok"][..])] {
-        if let Some(arms) = definitions.get_mut(name).and_then(|d| d.get_mut("oneOf")).and_then(Value::as_array_mut) {
+        if let Some(arms) =
+            definitions.get_mut(name).and_then(|d| d.get_mut("oneOf")).and_then(Value::as_array_mut)
+        {
             arms.extend(words.iter().map(|word| json!({"const": word})));
         }
     }
-    if let Some(arms) = definitions.get_mut("Call").and_then(|d| d.get_mut("oneOf")).and_then(Value::as_array_mut) {
+    if let Some(arms) =
+        definitions.get_mut("Call").and_then(|d| d.get_mut("oneOf")).and_then(Value::as_array_mut)
+    {
         arms.iter_mut().for_each(allow_nothing);
     }
     let variant = json!({"anyOf": [{"$ref": "#/$defs/Variant"}, {"type": "null"}]});

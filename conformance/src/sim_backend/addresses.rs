@@ -85,7 +85,9 @@ impl Addresses {
         match (host, family) {
             (Some(host), SocketFamily::Ipv4) => SocketAddr::new(host.v4.into(), port),
             (Some(host), SocketFamily::Ipv6) => SocketAddr::new(host.v6.into(), port),
-            (Some(host), SocketFamily::Dual) => written_in(Family::Ipv6, SocketAddr::new(host.v4.into(), port)),
+            (Some(host), SocketFamily::Dual) => {
+                written_in(Family::Ipv6, SocketAddr::new(host.v4.into(), port))
+            }
             (None, SocketFamily::Ipv4) => SocketAddr::new(ip, port),
             (None, SocketFamily::Ipv6) => address,
             (None, SocketFamily::Dual) => written_in(Family::Ipv6, address),

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use wfp_sim::engine::{Condition, Context, Decision, Filter, Handles, Layer, Policy, Processes, Redirect, Rule, States, Target, Test};
+use wfp_sim::engine::{
+    Condition, Context, Decision, Filter, Handles, Layer, Policy, Processes, Redirect, Rule, States, Target,
+    Test,
+};
 use wfp_sim::{CalloutId, FilterId, Pid, RedirectHandle, RedirectState, World};
 
 use super::addresses::Addresses;
 use crate::vocabulary::{
-    CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, Match, Name, RuleSpec, SocketFamily, TargetPidSpec,
+    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, Match, Name, RuleSpec, SocketFamily,
+    TargetPidSpec,
 };
 
 /// The callouts that are installed, and their names.
@@ -55,7 +59,13 @@ impl Callouts {
         for conditions in alternatives(&spec.matching, addresses)? {
             for layer in [Layer::AleConnectRedirectV4, Layer::AleConnectRedirectV6] {
                 let conditions = conditions.clone();
-                filters.push(world.fwpm_filter_add(Filter { layer, sublayer, weight: spec.weight, conditions, callout }));
+                filters.push(world.fwpm_filter_add(Filter {
+                    layer,
+                    sublayer,
+                    weight: spec.weight,
+                    conditions,
+                    callout,
+                }));
             }
         }
         let handles = match handles {
@@ -109,17 +119,19 @@ fn redirect(
     pid: impl Fn(&Name) -> Option<Pid>,
 ) -> Result<Option<Redirect>, String> {
     let Some(to) = &spec.redirect else { return Ok(None) };
-    let mut target = Target { v4: None, v6: None };
-    if let Some(endpoint) = &to.ipv4 {
-        if let SocketAddr::V4(v4) = addresses.resolve(endpoint, SocketFamily::Ipv4)? {
-            target.v4 = Some(v4);
-        }
-    }
-    if let Some(endpoint) = &to.ipv6 {
-        if let SocketAddr::V6(v6) = addresses.resolve(endpoint, SocketFamily::Ipv6)? {
-            target.v6 = Some(v6);
-        }
-    }
+    let resolve = |endpoint: &Option<Endpoint>, family| {
+        endpoint.as_ref().map(|endpoint| addresses.resolve(endpoint, family)).transpose()
+    };
+    let target = Target {
+        v4: match resolve(&to.ipv4, SocketFamily::Ipv4)? {
+            Some(SocketAddr::V4(v4)) => Some(v4),
+            _ => None,
+        },
+        v6: match resolve(&to.ipv6, SocketFamily::Ipv6)? {
+            Some(SocketAddr::V6(v6)) => Some(v6),
+            _ => None,
+        },
+    };
     let target_pid = match spec.target_pid {
         TargetPidSpec::Service => to.process.as_ref().and_then(pid).map_or(0, |pid| pid.0),
         TargetPidSpec::Zero => 0,
@@ -155,9 +167,12 @@ fn rules_of(
         (DecisionSpec::Continue, _) => Decision::Continue,
         (DecisionSpec::Block, _) => Decision::Block,
         (DecisionSpec::Redirect, Some(redirect)) => Decision::Redirect(redirect.clone()),
-        (DecisionSpec::Redirect, None) => return Err("a rule redirects, and the callout has nowhere to".to_owned()),
+        (DecisionSpec::Redirect, None) => {
+            return Err("a rule redirects, and the callout has nowhere to".to_owned());
+        }
     };
-    let with = |conditions| Rule { states, processes: processes.clone(), conditions, decision: decision.clone() };
+    let with =
+        |conditions| Rule { states, processes: processes.clone(), conditions, decision: decision.clone() };
     Ok(alternatives(&rule.r#match, addresses)?.into_iter().map(with).collect())
 }
 

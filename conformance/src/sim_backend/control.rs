@@ -6,7 +6,8 @@ use wfp_sim::{Caller, ControlCode, IoctlBuffers, Pointer, WinsockError};
 
 use super::SimBackend;
 use crate::vocabulary::{
-    BackendFault, Input, IoctlCode, Name, Observation, Outcome, Output, PointerKind, Query, SetRecords, Stored, Word,
+    BackendFault, Input, IoctlCode, Name, Observation, Outcome, Output, PointerKind, Query, SetRecords,
+    Stored, Word,
 };
 
 pub(super) const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
@@ -54,18 +55,24 @@ impl SimBackend {
             (Ok(()), Some(Word::Value(bytes))) => bytes.min(length),
             _ => 0,
         };
-        let bytes: Arc<[u8]> = self.world.read_memory(caller, output.pointer, count).unwrap_or_default().into();
+        let bytes: Arc<[u8]> =
+            self.world.read_memory(caller, output.pointer, count).unwrap_or_default().into();
         if let (Ok(()), Some(name)) = (result, name) {
             self.blobs.insert(Name::clone(name), Arc::clone(&bytes));
         }
-        let rest_untouched = self.is_untouched(caller, output, count) && self.is_untouched(caller, output, length);
+        let rest_untouched =
+            self.is_untouched(caller, output, count) && self.is_untouched(caller, output, length);
         observation.stored = Some(Stored { bytes, rest_untouched });
         observation.needed = needed;
         self.free(caller, &[Some(output), input.map(|(buffer, _)| buffer), Some(word)]);
         Ok(observation)
     }
 
-    pub(super) fn set_records(&mut self, caller: Caller, set: &SetRecords) -> Result<Observation, BackendFault> {
+    pub(super) fn set_records(
+        &mut self,
+        caller: Caller,
+        set: &SetRecords,
+    ) -> Result<Observation, BackendFault> {
         let socket = self.socket(&set.socket)?.handle;
         let records = match &set.records {
             Some(name) => {

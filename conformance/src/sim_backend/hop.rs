@@ -71,7 +71,9 @@ impl SimBackend {
             })
             .collect();
         let redirected = trace.redirect.map(|redirect| match redirect {
-            Redirection::Local(handle) => Redirected::Locally { handle: Some(self.callouts.handle_name(handle)) },
+            Redirection::Local(handle) => {
+                Redirected::Locally { handle: Some(self.callouts.handle_name(handle)) }
+            }
             Redirection::LocalWithoutRecords => Redirected::Locally { handle: None },
             Redirection::Remote => Redirected::Remotely,
             Redirection::NotAccepted(refusal) => Redirected::NotAccepted(refusal_text(refusal).to_owned()),
@@ -85,7 +87,8 @@ impl SimBackend {
             target: self.addresses.endpoint(&self.world, trace.target),
             redirected,
             delivered: self.handle_names(delivered),
-            delivered_bytes: delivered.map_or(0, |records| u32::try_from(records.blob().len()).unwrap_or(u32::MAX)),
+            delivered_bytes: delivered
+                .map_or(0, |records| u32::try_from(records.blob().len()).unwrap_or(u32::MAX)),
         }
     }
 

@@ -8,13 +8,16 @@ mod hop;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use wfp_sim::{Caller, Completed, Completion, PendingId, Profile, Shutdown, SocketHandle, SocketKind, WinsockError, World};
+use wfp_sim::{
+    Caller, Completed, Completion, PendingId, Profile, Shutdown, SocketHandle, SocketKind, WinsockError,
+    World,
+};
 
 use self::addresses::Addresses;
 use self::callouts::Callouts;
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, SetUp, Settings, ShutdownHow,
-    SocketFamily, SocketState, Stored,
+    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, SetUp,
+    Settings, ShutdownHow, SocketFamily, SocketState, Stored,
 };
 
 /// A model of a machine behind the vocabulary that every backend speaks.
@@ -153,7 +156,8 @@ impl SimBackend {
                 self.threads.insert(Name::clone(name), vec![caller]);
             }
             SetUp::InstallCallout(spec) => {
-                let pid = |name: &Name| self.threads.get(name).and_then(|threads| threads.first()).map(|c| c.pid);
+                let pid =
+                    |name: &Name| self.threads.get(name).and_then(|threads| threads.first()).map(|c| c.pid);
                 self.callouts.install(&mut self.world, &self.addresses, spec, pid).map_err(BackendFault)?;
             }
         }
@@ -220,7 +224,9 @@ impl SimBackend {
                 let address = self.addresses.resolve(to, family).map_err(BackendFault)?;
                 self.world.bind(caller, socket.handle, address)
             }
-            Call::Listen { socket, backlog } => self.world.listen(caller, self.socket(socket)?.handle, *backlog),
+            Call::Listen { socket, backlog } => {
+                self.world.listen(caller, self.socket(socket)?.handle, *backlog)
+            }
             Call::Accept { socket } => {
                 let Socket { handle, family } = self.socket(socket)?;
                 match self.world.accept(caller, handle) {
@@ -270,8 +276,11 @@ impl SimBackend {
             Call::Duplicate { socket, process } => {
                 let Socket { handle, family } = self.socket(socket)?;
                 let unknown = || BackendFault(format!("no process `{process}` was started"));
-                let pid = self.threads.get(process).and_then(|threads| threads.first()).ok_or_else(unknown)?.pid;
-                self.world.wsa_duplicate_socket(caller, handle, pid).map(|there| self.name_socket(name, there, family))
+                let pid =
+                    self.threads.get(process).and_then(|threads| threads.first()).ok_or_else(unknown)?.pid;
+                self.world
+                    .wsa_duplicate_socket(caller, handle, pid)
+                    .map(|there| self.name_socket(name, there, family))
             }
             Call::LocalName { socket } => {
                 let address = self.world.getsockname(caller, self.socket(socket)?.handle);

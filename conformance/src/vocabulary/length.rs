@@ -49,7 +49,8 @@ impl FromStr for Length {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "a length is a number of bytes from 0 to 4294967295, or `needed`, `needed-1`, `needed+1`";
+        const EXPECTED: &str =
+            "a length is a number of bytes from 0 to 4294967295, or `needed`, `needed-1`, `needed+1`";
         if let Some(difference) = text.strip_prefix("needed") {
             let difference = difference.trim();
             if difference.is_empty() {
@@ -84,7 +85,9 @@ impl<'de> Deserialize<'de> for Length {
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Length, E> {
-                u32::try_from(number).map(Length::Bytes).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+                u32::try_from(number)
+                    .map(Length::Bytes)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Length, E> {

@@ -5,19 +5,28 @@
 //! so that the same ops run on a model, on Windows, and from a recorded trace.
 
 mod backend;
+mod buffers;
+mod endpoint;
 mod feature;
 mod length;
 mod observation;
 mod op;
+mod references;
 mod topology;
 
 pub use backend::{Backend, BackendFault, Identity, Settings};
+pub use buffers::{Input, Output, PointerKind, Query, SetRecords};
+pub use endpoint::{Dial, Endpoint, Place};
 pub use feature::{Feature, Features};
 pub use length::Length;
-pub use observation::{Did, Hop, Inspected, Observation, Outcome, Redirected, SocketState, Stored, Word};
-pub use op::{Call, Dial, Endpoint, Input, IoctlCode, Op, Output, Place, PointerKind, Query, Role, SetRecords, SetUp, ShutdownHow, SocketFamily};
 pub(crate) use observation::error_name;
-pub use topology::{CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, HostSpec, Match, ProcessSpec, RedirectTo, RuleSpec, StateName, TargetPidSpec};
+pub use observation::{Did, Hop, Inspected, Observation, Outcome, Redirected, SocketState, Stored, Word};
+pub use op::{Call, IoctlCode, Op, SetUp, ShutdownHow, SocketFamily};
+pub use references::Role;
+pub use topology::{
+    CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, HostSpec, Match, ProcessSpec, RedirectTo, RuleSpec,
+    StateName, TargetPidSpec,
+};
 
 /// A name that a scenario gives to something.
 pub type Name = std::sync::Arc<str>;

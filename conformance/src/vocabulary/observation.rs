@@ -1,5 +1,6 @@
 //! What a caller could see of a call.
 
+use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -73,6 +74,40 @@ impl Observation {
     }
 }
 
+impl fmt::Display for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((call, result)) = &self.completed {
+            return write!(f, "`{call}` completed: {result}");
+        }
+        match &self.outcome {
+            Outcome::Ok => f.write_str("success")?,
+            Outcome::Error(error) => write!(f, "{error}")?,
+            Outcome::Pending => f.write_str("pending")?,
+            Outcome::Unsupported(why) => write!(f, "not supported: {why}")?,
+        }
+        match self.bytes_returned {
+            Some(Word::Unchanged) => f.write_str(", bytes returned unchanged")?,
+            Some(Word::Value(bytes)) => {
+                write!(f, ", bytes returned {bytes}")?;
+                if Some(bytes) == self.needed {
+                    f.write_str(" (needed)")?;
+                }
+            }
+            None => {}
+        }
+        if let Some(address) = &self.address {
+            write!(f, ", {address}")?;
+        }
+        if let Some(count) = self.count {
+            write!(f, ", {count} counted")?;
+        }
+        if let Some(state) = self.state {
+            write!(f, ", {state}")?;
+        }
+        Ok(())
+    }
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -135,6 +170,47 @@ pub enum SocketState {
     Reset,
 }
 
+impl SocketState {
+    /// Every state.
+    pub const ALL: [Self; 11] = [
+        Self::NotASocket,
+        Self::Fresh,
+        Self::Bound,
+        Self::Listening,
+        Self::Connecting,
+        Self::Connected,
+        Self::Accepted,
+        Self::AcceptedRedirected,
+        Self::AcceptedRedirectedNotUpdated,
+        Self::AcceptedRedirectedPeerClosed,
+        Self::Reset,
+    ];
+
+    /// The name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotASocket => "not-a-socket",
+            Self::Fresh => "fresh",
+            Self::Bound => "bound",
+            Self::Listening => "listening",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Accepted => "accepted",
+            Self::AcceptedRedirected => "accepted-redirected",
+            Self::AcceptedRedirectedNotUpdated => "accepted-redirected-not-updated",
+            Self::AcceptedRedirectedPeerClosed => "accepted-redirected-peer-closed",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+impl fmt::Display for SocketState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// A connect, as the kernel saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -191,8 +267,8 @@ pub enum Did {
     NoTarget,
 }
 
-impl std::fmt::Display for Did {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Permit => f.write_str("permits"),
             Self::PermitEarlierRedirect => f.write_str("permits: redirected already in this classify"),
@@ -224,6 +300,7 @@ pub(crate) mod error_name {
     use serde::{Deserialize, Deserializer, Serializer, de};
     use wfp_sim::WinsockError;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` calls it so")]
     pub(crate) fn serialize<S: Serializer>(error: &WinsockError, serializer: S) -> Result<S::Ok, S::Error> {
         match error.name() {
             Some(name) => serializer.serialize_str(name),

@@ -127,8 +127,12 @@ pub enum StateName {
 
 impl StateName {
     /// The four states in the order of their numbers.
-    pub const ALL: [Self; 4] =
-        [Self::NotRedirected, Self::RedirectedBySelf, Self::RedirectedByOther, Self::PreviouslyRedirectedBySelf];
+    pub const ALL: [Self; 4] = [
+        Self::NotRedirected,
+        Self::RedirectedBySelf,
+        Self::RedirectedByOther,
+        Self::PreviouslyRedirectedBySelf,
+    ];
 
     /// The name in files.
     #[must_use]

@@ -1,18 +1,18 @@
 //! What is wrong with a case that has the right form: names that nothing has, values that do not exist, things
 //! that contradict each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod expectations;
+
+use std::collections::BTreeMap;
 
 use wfp_sim::Profile;
 use wfp_sim::profile::Field;
 
-use super::expect::{Expect, OutcomeExpect};
 use super::format::{Callout, Case, Follow, Step, Sweep};
-use crate::follow::{Destination, DialFamily, End, ListenFamilies, Service};
+use crate::follow::{Destination, Service};
 use crate::requirements::Catalogue;
 use crate::vocabulary::{
-    Call, ContextSpec, DecisionSpec, Dial, Endpoint, Feature, Features, HandleSpec, Match, Name, Place, PointerKind, Role,
-    SocketFamily,
+    Call, ContextSpec, DecisionSpec, Dial, Endpoint, HandleSpec, Match, Name, Place, Role, SocketFamily,
 };
 use crate::yaml::{Diagnostic, Node, Span, nearest};
 
@@ -36,7 +36,9 @@ pub(super) fn check(case: &Case, tree: &Node, catalogue: &Catalogue, profile: &P
     }
     if case.steps.is_empty() {
         let error = Diagnostic::at(&tree.span, format!("the case `{}` has no steps", case.id));
-        check.errors.push(error.with_help("a case with a `follow` and what is expected of it is a good start"));
+        check
+            .errors
+            .push(error.with_help("a case with a `follow` and what is expected of it is a good start"));
     }
     check.errors
 }
@@ -178,10 +180,14 @@ impl<'a> Check<'a> {
             _ => {}
         }
         let redirects = |decision: &DecisionSpec| *decision == DecisionSpec::Redirect;
-        let asked = callout.on.values().any(redirects) || callout.rules.iter().any(|rule| redirects(&rule.r#do));
+        let asked =
+            callout.on.values().any(redirects) || callout.rules.iter().any(|rule| redirects(&rule.r#do));
         if asked && !callout.redirects() {
             let key = if callout.rules.iter().any(|rule| redirects(&rule.r#do)) { "rules" } else { "on" };
-            let error = Diagnostic::at(&self.place(&at(key)), format!("`{name}` redirects, and does not say where to"));
+            let error = Diagnostic::at(
+                &self.place(&at(key)),
+                format!("`{name}` redirects, and does not say where to"),
+            );
             let help = "`redirect-to` names a service, or `redirect-to-endpoint` another host and port";
             self.errors.push(error.with_help(help));
         }
@@ -237,7 +243,9 @@ impl<'a> Check<'a> {
         if !place_is_own || service.listen.port.is_none_or(|port| port == 0) {
             let message = format!("a service cannot listen at {}", service.listen);
             let error = Diagnostic::at(&self.place(&at("listen")), message);
-            self.errors.push(error.with_help("it listens on this machine, at a port from 1 to 65535: `loopback:1001`"));
+            self.errors.push(
+                error.with_help("it listens on this machine, at a port from 1 to 65535: `loopback:1001`"),
+            );
         }
         if let Destination::Fixed(endpoint) = &service.destination {
             self.endpoint(endpoint, &["services", name, "destination", "fixed"]);
@@ -256,14 +264,20 @@ impl<'a> Check<'a> {
         let at = |key: &'static str| ["steps", &number, key];
         let kinds = [step.op.is_some(), step.sweep.is_some(), step.follow.is_some()];
         if kinds.iter().filter(|kind| **kind).count() != 1 {
-            let error = Diagnostic::at(&self.place(&["steps", &number]), "a step is one of `op`, `sweep` and `follow`");
+            let error = Diagnostic::at(
+                &self.place(&["steps", &number]),
+                "a step is one of `op`, `sweep` and `follow`",
+            );
             self.errors.push(error);
             return;
         }
         match &step.process {
             Some(process) => self.process(process, &at("process")),
             None if step.follow.is_none() => {
-                let error = Diagnostic::at(&self.place(&["steps", &number]), "this step does not say which `process` calls");
+                let error = Diagnostic::at(
+                    &self.place(&["steps", &number]),
+                    "this step does not say which `process` calls",
+                );
                 let processes = self.processes();
                 let known: Vec<&str> = processes.iter().map(|name| &**name).collect();
                 self.errors.push(error.with_help(format!("known here: {}", known.join(", "))));
@@ -283,7 +297,8 @@ impl<'a> Check<'a> {
         }
         if let Some(expect) = &step.expect {
             if step.sweep.is_some() {
-                let error = Diagnostic::at(&self.place(&at("expect")), "what a sweep expects stands in its rows");
+                let error =
+                    Diagnostic::at(&self.place(&at("expect")), "what a sweep expects stands in its rows");
                 self.errors.push(error);
             } else {
                 self.expect(expect, &["steps", &number, "expect"], step.follow.is_some());
@@ -292,7 +307,10 @@ impl<'a> Check<'a> {
         if let Some(name) = &step.name {
             let roles: &'static [Role] = if step.op.is_some() { results } else { &[] };
             if self.made.insert(Name::clone(name), roles).is_some() {
-                let error = Diagnostic::at(&self.place(&at("name")), format!("a step before this one is named `{name}`"));
+                let error = Diagnostic::at(
+                    &self.place(&at("name")),
+                    format!("a step before this one is named `{name}`"),
+                );
                 self.errors.push(error);
             }
         }
@@ -317,8 +335,11 @@ impl<'a> Check<'a> {
                 Role::Socket | Role::Blob | Role::Pending => {
                     if !self.made.get(name).is_some_and(|roles| roles.contains(&role)) {
                         let made = self.made.clone();
-                        let known: Vec<&str> =
-                            made.iter().filter(|(_, roles)| roles.contains(&role)).map(|(name, _)| &**name).collect();
+                        let known: Vec<&str> = made
+                            .iter()
+                            .filter(|(_, roles)| roles.contains(&role))
+                            .map(|(name, _)| &**name)
+                            .collect();
                         self.unknown(&path, &role.to_string(), name, &known);
                     }
                 }
@@ -333,13 +354,21 @@ impl<'a> Check<'a> {
     fn sweep(&mut self, sweep: &Sweep, number: &str) {
         let path = ["steps", number, "sweep", "op"];
         if !matches!(sweep.op, Call::QueryRecords(_) | Call::QueryContext(_) | Call::SetRecords(_)) {
-            let error = Diagnostic::at(&self.place(&path), format!("`{}` has no buffer to sweep over", sweep.op.name()));
-            self.errors.push(error.with_help("a sweep is over `query-records`, `query-context` or `set-records`"));
+            let error = Diagnostic::at(
+                &self.place(&path),
+                format!("`{}` has no buffer to sweep over", sweep.op.name()),
+            );
+            self.errors
+                .push(error.with_help("a sweep is over `query-records`, `query-context` or `set-records`"));
             return;
         }
         self.call(&sweep.op, &["steps", number, "sweep", "op", sweep.op.name()]);
         for (index, row) in sweep.rows.iter().enumerate() {
-            self.expect(&row.expect, &["steps", number, "sweep", "rows", &index.to_string(), "expect"], false);
+            self.expect(
+                &row.expect,
+                &["steps", number, "sweep", "rows", &index.to_string(), "expect"],
+                false,
+            );
         }
     }
 
@@ -347,101 +376,11 @@ impl<'a> Check<'a> {
         self.process(&follow.from, &["steps", number, "follow", "from"]);
         self.endpoint(&follow.to, &["steps", number, "follow", "to"]);
         if follow.to.port.is_none_or(|port| port == 0) {
-            let error = Diagnostic::at(&self.place(&["steps", number, "follow", "to"]), "a destination has a port from 1 to 65535");
+            let error = Diagnostic::at(
+                &self.place(&["steps", number, "follow", "to"]),
+                "a destination has a port from 1 to 65535",
+            );
             self.errors.push(error);
-        }
-    }
-
-    fn expect(&mut self, expect: &Expect, path: &[&str], follows: bool) {
-        let below = |key: &'static str| path.iter().copied().chain([key]).collect::<Vec<&str>>();
-        let field = |check: &mut Self, name: &str, path: &[&str]| {
-            if Field::by_name(name).is_none() {
-                let names: Vec<&str> = wfp_sim::profile::FIELDS.iter().map(|field| field.name).collect();
-                check.unknown(path, "profile field", name, &names);
-            }
-        };
-        match expect {
-            Expect::ByProfile(by) => {
-                field(self, &by.field, &below("by-profile"));
-                let values = Field::by_name(&by.field).map(|field| field.values).unwrap_or_default();
-                for (value, expect) in &by.values {
-                    let path: Vec<&str> = path.iter().copied().chain(["by-profile", "values", value]).collect();
-                    if Field::by_name(&by.field).is_some() && !values.iter().any(|(known, _)| known == value) {
-                        let known: Vec<&str> = values.iter().map(|(known, _)| *known).collect();
-                        self.unknown(&path, "value", value, &known);
-                    }
-                    self.expect(expect, &path, follows);
-                }
-            }
-            Expect::OneOf(all) => {
-                for (index, one) in all.iter().enumerate() {
-                    let index = index.to_string();
-                    let path: Vec<&str> = path.iter().copied().chain(["one-of", &index]).collect();
-                    self.expect(one, &path, follows);
-                }
-            }
-            Expect::Outcome(outcome) if follows => self.outcome(outcome, path),
-            _ if follows => {
-                let error = Diagnostic::at(&self.place(path), "what is expected of a `follow` is an `outcome`");
-                self.errors.push(error.with_help("`expect: {outcome: {end: reached, connects: 3}}`"));
-            }
-            Expect::Outcome(_) => {
-                let error = Diagnostic::at(&self.place(path), "an `outcome` is expected of a `follow` only");
-                self.errors.push(error);
-            }
-            Expect::Profile(name) => field(self, name, &below("profile")),
-            Expect::Ok(ok) => {
-                if let Some(name) = ok.same_as.as_ref().filter(|name| !self.made.contains_key(*name)) {
-                    let made: Vec<Name> = self.made.keys().cloned().collect();
-                    let known: Vec<&str> = made.iter().map(|name| &**name).collect();
-                    let path: Vec<&str> = path.iter().copied().chain(["ok", "same-as"]).collect();
-                    self.unknown(&path, "earlier result", name, &known);
-                }
-            }
-            Expect::Completes(completes) => {
-                if let Some(with) = &completes.with {
-                    let path: Vec<&str> = path.iter().copied().chain(["completes", "with"]).collect();
-                    self.expect(with, &path, false);
-                }
-            }
-            Expect::Error(_) | Expect::Pending => {}
-        }
-    }
-
-    fn outcome(&mut self, outcome: &OutcomeExpect, path: &[&str]) {
-        let callouts: Vec<&str> = self.case.callouts.keys().map(|name| &**name).collect();
-        for (index, hop) in outcome.hops.iter().enumerate() {
-            let index = index.to_string();
-            let at = |key: &'static str| path.iter().copied().chain(["outcome", "hops", &index, key]).collect::<Vec<&str>>();
-            for callout in hop.sees.keys().chain(hop.redirected_by.iter().flatten()) {
-                if !self.case.callouts.contains_key(callout) {
-                    self.unknown(&at("sees"), "callout", callout, &callouts);
-                }
-            }
-            if let Some(by) = &hop.by {
-                let known: BTreeSet<Name> =
-                    self.processes().into_iter().chain(self.case.services.keys().cloned()).collect();
-                if !known.contains(by) {
-                    let known: Vec<&str> = known.iter().map(|name| &**name).collect();
-                    self.unknown(&at("by"), "process or service", by, &known);
-                }
-            }
-            let handles = self.handles();
-            for handle in hop.records.iter().flatten() {
-                if !handles.iter().any(|known| *known == **handle) {
-                    let known: Vec<&str> = handles.iter().map(String::as_str).collect();
-                    self.unknown(&at("records"), "redirect handle", handle, &known);
-                }
-            }
-        }
-        if let Some(cycle) = &outcome.cycle {
-            let services: Vec<&str> = self.case.services.keys().map(|name| &**name).collect();
-            for service in cycle.services.iter().flatten().chain(&cycle.records_lost_at) {
-                if !self.case.services.contains_key(service) {
-                    let path: Vec<&str> = path.iter().copied().chain(["outcome", "cycle"]).collect();
-                    self.unknown(&path, "service", service, &services);
-                }
-            }
         }
     }
 
@@ -453,63 +392,5 @@ impl<'a> Check<'a> {
             HandleSpec::None => Vec::new(),
         });
         names.flatten().collect()
-    }
-}
-
-/// What a case needs of a backend: what it says, and what follows from what it does.
-pub(super) fn features(case: &Case) -> Features {
-    let mut features: Features = case.features.iter().copied().chain([Feature::Tcp]).collect();
-    let mut needs = |needed: bool, feature| {
-        if needed {
-            features.insert(feature);
-        }
-    };
-    needs(!case.callouts.is_empty(), Feature::Redirect);
-    needs(case.callouts.len() > 1, Feature::MultiVendor);
-    needs(case.hosts.iter().any(|(name, _)| &**name != LOCAL), Feature::RemoteHost);
-    needs(!case.profile.is_empty(), Feature::Profile);
-    for service in case.services.values() {
-        let dials = |family| service.dial.contains(&family);
-        needs(dials(DialFamily::Ipv6), Feature::Ipv6);
-        needs(dials(DialFamily::Mapped) || service.families == ListenFamilies::Dual, Feature::DualStack);
-    }
-    for step in &case.steps {
-        if let Some(follow) = &step.follow {
-            needs(follow.family == SocketFamily::Ipv6, Feature::Ipv6);
-            needs(follow.family == SocketFamily::Dual, Feature::DualStack);
-        }
-        if let Some(Expect::Outcome(outcome)) = &step.expect {
-            let looks = outcome.hops.iter().any(|hop| !hop.sees.is_empty() || hop.records.is_some());
-            needs(looks || outcome.end == End::Loop, Feature::KernelView);
-        }
-        if let Some(call) = step.op.as_ref().or(step.sweep.as_ref().map(|sweep| &sweep.op)) {
-            for feature in features_of(call) {
-                needs(true, feature);
-            }
-        }
-    }
-    features
-}
-
-fn features_of(call: &Call) -> Vec<Feature> {
-    let invalid = |pointers: &[PointerKind]| {
-        let any = pointers.iter().any(|pointer| *pointer != PointerKind::Valid);
-        if any { vec![Feature::InvalidPointers] } else { Vec::new() }
-    };
-    match call {
-        Call::Socket { family: SocketFamily::Ipv6, .. } => vec![Feature::Ipv6],
-        Call::Socket { family: SocketFamily::Dual, .. } => vec![Feature::DualStack],
-        Call::AcceptEx { .. } | Call::Connect { ex: true, .. } => vec![Feature::ExtensionFunctions],
-        Call::Duplicate { .. } => vec![Feature::Duplicate],
-        Call::Advance { .. } => vec![Feature::VirtualTime],
-        Call::Describe { .. } | Call::CountContexts {} | Call::CountAll {} => vec![Feature::KernelView],
-        Call::QueryRecords(query) | Call::QueryContext(query) => {
-            invalid(&[query.out.pointer, query.bytes_returned, query.input.map_or(PointerKind::Valid, |i| i.pointer)])
-        }
-        Call::SetRecords(set) => {
-            invalid(&[set.input.pointer, set.bytes_returned, set.out.map_or(PointerKind::Valid, |out| out.pointer)])
-        }
-        Call::Ioctl { out, .. } => invalid(&[out.pointer]),
-        _ => Vec::new(),
     }
 }

@@ -1,0 +1,110 @@
+//! What is wrong with what a case expects.
+
+use std::collections::BTreeSet;
+
+use wfp_sim::profile::Field;
+
+use super::Check;
+use crate::scenario::expect::{Expect, OutcomeExpect};
+use crate::vocabulary::Name;
+use crate::yaml::Diagnostic;
+
+impl Check<'_> {
+    pub(super) fn expect(&mut self, expect: &Expect, path: &[&str], follows: bool) {
+        let below = |key: &'static str| path.iter().copied().chain([key]).collect::<Vec<&str>>();
+        let field = |check: &mut Self, name: &str, path: &[&str]| {
+            if Field::by_name(name).is_none() {
+                let names: Vec<&str> = wfp_sim::profile::FIELDS.iter().map(|field| field.name).collect();
+                check.unknown(path, "profile field", name, &names);
+            }
+        };
+        match expect {
+            Expect::ByProfile(by) => {
+                field(self, &by.field, &below("by-profile"));
+                let values = Field::by_name(&by.field).map(|field| field.values).unwrap_or_default();
+                for (value, expect) in &by.values {
+                    let path: Vec<&str> =
+                        path.iter().copied().chain(["by-profile", "values", value]).collect();
+                    if Field::by_name(&by.field).is_some() && !values.iter().any(|(known, _)| known == value)
+                    {
+                        let known: Vec<&str> = values.iter().map(|(known, _)| *known).collect();
+                        self.unknown(&path, "value", value, &known);
+                    }
+                    self.expect(expect, &path, follows);
+                }
+            }
+            Expect::OneOf(all) => {
+                for (index, one) in all.iter().enumerate() {
+                    let index = index.to_string();
+                    let path: Vec<&str> = path.iter().copied().chain(["one-of", &index]).collect();
+                    self.expect(one, &path, follows);
+                }
+            }
+            Expect::Outcome(outcome) if follows => self.outcome(outcome, path),
+            _ if follows => {
+                let error =
+                    Diagnostic::at(&self.place(path), "what is expected of a `follow` is an `outcome`");
+                self.errors.push(error.with_help("`expect: {outcome: {end: reached, connects: 3}}`"));
+            }
+            Expect::Outcome(_) => {
+                let error = Diagnostic::at(&self.place(path), "an `outcome` is expected of a `follow` only");
+                self.errors.push(error);
+            }
+            Expect::Profile(name) => field(self, name, &below("profile")),
+            Expect::Ok(ok) => {
+                if let Some(name) = ok.same_as.as_ref().filter(|name| !self.made.contains_key(*name)) {
+                    let made: Vec<Name> = self.made.keys().cloned().collect();
+                    let known: Vec<&str> = made.iter().map(|name| &**name).collect();
+                    let path: Vec<&str> = path.iter().copied().chain(["ok", "same-as"]).collect();
+                    self.unknown(&path, "earlier result", name, &known);
+                }
+            }
+            Expect::Completes(completes) => {
+                if let Some(with) = &completes.with {
+                    let path: Vec<&str> = path.iter().copied().chain(["completes", "with"]).collect();
+                    self.expect(with, &path, false);
+                }
+            }
+            Expect::Error(_) | Expect::Pending => {}
+        }
+    }
+
+    fn outcome(&mut self, outcome: &OutcomeExpect, path: &[&str]) {
+        let callouts: Vec<&str> = self.case.callouts.keys().map(|name| &**name).collect();
+        for (index, hop) in outcome.hops.iter().enumerate() {
+            let index = index.to_string();
+            let at = |key: &'static str| {
+                path.iter().copied().chain(["outcome", "hops", &index, key]).collect::<Vec<&str>>()
+            };
+            for callout in hop.sees.keys().chain(hop.redirected_by.iter().flatten()) {
+                if !self.case.callouts.contains_key(callout) {
+                    self.unknown(&at("sees"), "callout", callout, &callouts);
+                }
+            }
+            if let Some(by) = &hop.by {
+                let known: BTreeSet<Name> =
+                    self.processes().into_iter().chain(self.case.services.keys().cloned()).collect();
+                if !known.contains(by) {
+                    let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+                    self.unknown(&at("by"), "process or service", by, &known);
+                }
+            }
+            let handles = self.handles();
+            for handle in hop.records.iter().flatten() {
+                if !handles.iter().any(|known| *known == **handle) {
+                    let known: Vec<&str> = handles.iter().map(String::as_str).collect();
+                    self.unknown(&at("records"), "redirect handle", handle, &known);
+                }
+            }
+        }
+        if let Some(cycle) = &outcome.cycle {
+            let services: Vec<&str> = self.case.services.keys().map(|name| &**name).collect();
+            for service in cycle.services.iter().flatten().chain(&cycle.records_lost_at) {
+                if !self.case.services.contains_key(service) {
+                    let path: Vec<&str> = path.iter().copied().chain(["outcome", "cycle"]).collect();
+                    self.unknown(&path, "service", service, &services);
+                }
+            }
+        }
+    }
+}

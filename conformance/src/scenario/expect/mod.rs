@@ -1,0 +1,249 @@
+//! What a scenario expects, and whether that is what was observed.
+
+mod outcome;
+mod parts;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use wfp_sim::profile::Field;
+use wfp_sim::{Profile, WinsockError};
+
+pub use self::outcome::{CycleExpect, HopExpect, OutcomeExpect};
+pub use self::parts::{BytesExpect, ErrorExpect};
+use crate::follow::Ending;
+use crate::vocabulary::{Endpoint, Name, Observation, Outcome, SocketState};
+
+/// What must come of a step.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Expect {
+    /// Success, and more of it.
+    Ok(OkExpect),
+    /// A failure: the error's name, or `code` and `bytes-returned`.
+    Error(ErrorExpect),
+    /// The call goes on.
+    Pending,
+    /// What this field of the behaviour profile says. A backend whose profile is not chosen may show any value that
+    /// the field documents.
+    Profile(String),
+    /// For each value of a field of the behaviour profile, something else.
+    ByProfile(ByProfile),
+    /// Any of these.
+    OneOf(Vec<Expect>),
+    /// Of a wait: this call has completed, with this.
+    Completes(Completes),
+    /// Of a followed connection: how it ended.
+    Outcome(OutcomeExpect),
+}
+
+/// A success. What is not named is not looked at.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OkExpect {
+    /// The bytes-returned word.
+    #[serde(default)]
+    pub bytes_returned: Option<BytesExpect>,
+    /// How many bytes were stored.
+    #[serde(default)]
+    pub stored: Option<BytesExpect>,
+    /// The bytes stored are those of this earlier result.
+    #[serde(default)]
+    pub same_as: Option<Name>,
+    /// What was received, as text.
+    #[serde(default)]
+    pub data: Option<String>,
+    /// The address that was told; the port `*` is any that the machine chose.
+    #[serde(default)]
+    pub address: Option<Endpoint>,
+    /// What was counted.
+    #[serde(default)]
+    pub count: Option<u64>,
+    /// The state of the socket.
+    #[serde(default)]
+    pub state: Option<SocketState>,
+}
+
+/// For each value of a profile field, what must come.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ByProfile {
+    /// The field.
+    pub field: String,
+    /// Its values, and what must come under each.
+    pub values: IndexMap<String, Expect>,
+}
+
+/// What completed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Completes {
+    /// The call.
+    pub call: Name,
+    /// What came of it; by default success.
+    #[serde(default)]
+    pub with: Option<Box<Expect>>,
+}
+
+/// What is known when an expectation is looked at.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The profile, where the backend's can be chosen.
+    pub profile: Option<&'a Profile>,
+    /// The bytes of an earlier result.
+    pub blob: &'a dyn Fn(&str) -> Option<std::sync::Arc<[u8]>>,
+}
+
+/// What was expected, in words, where it is not what was observed.
+pub(super) type Mismatch = Option<String>;
+
+impl Expect {
+    /// Compares with what came of a call. On a mismatch: what was expected.
+    #[must_use]
+    pub(crate) fn check(&self, observed: &Observation, known: Known<'_>) -> Mismatch {
+        match self {
+            Self::Ok(expected) => expected.check(observed, known),
+            Self::Error(expected) => {
+                let holds = observed.error() == Some(expected.code)
+                    && expected.bytes_returned.is_none_or(|bytes| bytes.is(observed));
+                (!holds).then(|| expected.to_string())
+            }
+            Self::Pending => (observed.outcome != Outcome::Pending).then(|| "pending".to_owned()),
+            Self::Profile(field) => check_profile(field, observed, known.profile),
+            Self::ByProfile(ByProfile { field, values }) => {
+                let chosen = known.profile.and_then(|profile| Some(Field::by_name(field)?.get(profile)));
+                match chosen {
+                    Some(value) => match values.get(&value) {
+                        Some(expected) => expected
+                            .check(observed, known)
+                            .map(|text| format!("{text} (`{field}` is `{value}`)")),
+                        None => Some(format!(
+                            "something for `{field}: {value}`, which the scenario does not name"
+                        )),
+                    },
+                    None => any(values.values(), |expected| expected.check(observed, known)),
+                }
+            }
+            Self::OneOf(expected) => any(expected.iter(), |expected| expected.check(observed, known)),
+            Self::Completes(Completes { call, with }) => match &observed.completed {
+                Some((completed, result)) if completed == call => match with {
+                    Some(with) => with.check(result, known).map(|text| format!("`{call}` completes: {text}")),
+                    None => (!result.is_ok()).then(|| format!("`{call}` completes successfully")),
+                },
+                _ => Some(format!("`{call}` completes")),
+            },
+            Self::Outcome(_) => Some("the outcome of a followed connection".to_owned()),
+        }
+    }
+
+    /// Compares with how a followed connection ended. On a mismatch: what was expected, and what came instead.
+    #[must_use]
+    pub fn check_ending(&self, ending: &Ending, known: Known<'_>) -> Option<(String, String)> {
+        match self {
+            Self::Outcome(expected) => expected.check(ending),
+            Self::ByProfile(ByProfile { field, values }) => {
+                let value = known.profile.and_then(|profile| Some(Field::by_name(field)?.get(profile)))?;
+                match values.get(&value) {
+                    Some(expected) => expected.check_ending(ending, known),
+                    None => Some((
+                        format!("something for `{field}: {value}`"),
+                        "the scenario does not name it".into(),
+                    )),
+                }
+            }
+            Self::OneOf(expected) => {
+                let mut mismatches = Vec::new();
+                for one in expected {
+                    mismatches.push(one.check_ending(ending, known)?);
+                }
+                let texts: Vec<String> = mismatches.iter().map(|(text, _)| text.clone()).collect();
+                Some((texts.join(", or "), mismatches.pop()?.1))
+            }
+            _ => Some(("an `outcome`, after a `follow`".to_owned(), format!("end {}", ending.end))),
+        }
+    }
+}
+
+fn any<'a>(expected: impl Iterator<Item = &'a Expect>, check: impl Fn(&'a Expect) -> Mismatch) -> Mismatch {
+    let mut texts = Vec::new();
+    for one in expected {
+        texts.push(check(one)?);
+    }
+    Some(texts.join(", or "))
+}
+
+impl OkExpect {
+    fn check(&self, observed: &Observation, known: Known<'_>) -> Mismatch {
+        if !observed.is_ok() {
+            return Some("success".to_owned());
+        }
+        if let Some(bytes) = self.bytes_returned.filter(|bytes| !bytes.is(observed)) {
+            return Some(format!("success, bytes returned {bytes}"));
+        }
+        let stored = observed.stored.as_ref();
+        let stored_bytes = stored.map(|stored| u32::try_from(stored.bytes.len()).unwrap_or(u32::MAX));
+        if let Some(expected) = self.stored {
+            let wanted = match expected {
+                BytesExpect::Bytes(bytes) => bytes,
+                BytesExpect::Needed => observed.needed.unwrap_or(0),
+                BytesExpect::Unchanged => 0,
+            };
+            if stored_bytes != Some(wanted) {
+                return Some(format!("{wanted} bytes stored"));
+            }
+        }
+        if let Some(name) = &self.same_as {
+            let earlier = (known.blob)(name);
+            if earlier.is_none() || stored.map(|stored| &stored.bytes) != earlier.as_ref() {
+                return Some(format!("the bytes of `{name}`"));
+            }
+        }
+        if let Some(data) = &self.data
+            && stored.map(|stored| &*stored.bytes) != Some(data.as_bytes())
+        {
+            return Some(format!("`{data}` received"));
+        }
+        if let Some(address) = &self.address
+            && observed.address.as_ref() != Some(address)
+        {
+            return Some(format!("the address {address}"));
+        }
+        if let Some(count) = self.count.filter(|count| observed.count != Some(*count)) {
+            return Some(format!("a count of {count}"));
+        }
+        if let Some(state) = self.state.filter(|state| observed.state != Some(*state)) {
+            return Some(format!("a socket in the state {state}"));
+        }
+        None
+    }
+}
+
+/// What a value of a profile field means for a call: a failure, an error, or success.
+fn check_profile(field: &str, observed: &Observation, profile: Option<&Profile>) -> Mismatch {
+    let Some(field) = Field::by_name(field) else {
+        return Some(format!("the profile field `{field}`, which does not exist"));
+    };
+    if let Some(profile) = profile {
+        let value = field.get(profile);
+        return (!is_profile_value(&value, observed))
+            .then(|| format!("{value} (`{}` of the profile)", field.name));
+    }
+    let documented = field.values.iter().any(|(value, _)| is_profile_value(value, observed));
+    let texts: Vec<&str> = field.values.iter().map(|(value, _)| *value).collect();
+    (!documented).then(|| texts.join(", or "))
+}
+
+fn is_profile_value(value: &str, observed: &Observation) -> bool {
+    let (word, bytes) = value.split_once(", ").map_or((value, None), |(word, bytes)| (word, Some(bytes)));
+    let outcome = match WinsockError::by_name(word) {
+        Some(error) => observed.error() == Some(error),
+        None => observed.is_ok(),
+    };
+    let bytes = match bytes {
+        None => true,
+        Some("zero") => BytesExpect::Bytes(0).is(observed),
+        Some("needed") => BytesExpect::Needed.is(observed),
+        Some(_) => BytesExpect::Unchanged.is(observed),
+    };
+    outcome && bytes
+}

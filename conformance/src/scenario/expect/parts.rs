@@ -1,0 +1,150 @@
+//! The parts of an expectation: errors and numbers of bytes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use wfp_sim::WinsockError;
+
+use crate::follow::ErrorName;
+use crate::vocabulary::{Observation, Word};
+
+/// A number of bytes after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BytesExpect {
+    /// What it was before.
+    Unchanged,
+    /// What is needed.
+    Needed,
+    /// This many.
+    Bytes(u32),
+}
+
+impl fmt::Display for BytesExpect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged => f.write_str("unchanged"),
+            Self::Needed => f.write_str("needed"),
+            Self::Bytes(bytes) => write!(f, "{bytes}"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for BytesExpect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = BytesExpect;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of bytes, `needed` or `unchanged`")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<BytesExpect, E> {
+                u32::try_from(number)
+                    .map(BytesExpect::Bytes)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<BytesExpect, E> {
+                match text {
+                    "needed" => Ok(BytesExpect::Needed),
+                    "unchanged" => Ok(BytesExpect::Unchanged),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+impl JsonSchema for BytesExpect {
+    fn schema_name() -> Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "description": "A number of bytes, `needed`, or `unchanged`.",
+            "oneOf": [{"type": "integer", "minimum": 0}, {"enum": ["needed", "unchanged"]}],
+        })
+    }
+}
+
+/// A failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorExpect {
+    /// What `WSAGetLastError` returns.
+    pub code: WinsockError,
+    /// The bytes-returned word.
+    pub bytes_returned: Option<BytesExpect>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ErrorParts {
+    /// What `WSAGetLastError` returns.
+    code: ErrorName,
+    /// The bytes-returned word.
+    #[serde(default)]
+    bytes_returned: Option<BytesExpect>,
+}
+
+impl<'de> Deserialize<'de> for ErrorExpect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrParts;
+        impl<'de> Visitor<'de> for NameOrParts {
+            type Value = ErrorExpect;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an error, or a map with `code` and `bytes-returned`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ErrorExpect, E> {
+                let ErrorName(code) = ErrorName::deserialize(de::value::StrDeserializer::new(text))?;
+                Ok(ErrorExpect { code, bytes_returned: None })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ErrorExpect, A::Error> {
+                let parts = ErrorParts::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(ErrorExpect { code: parts.code.0, bytes_returned: parts.bytes_returned })
+            }
+        }
+        deserializer.deserialize_any(NameOrParts)
+    }
+}
+
+impl JsonSchema for ErrorExpect {
+    fn schema_name() -> Cow<'static, str> {
+        "Failure".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = WinsockError::ALL.iter().map(|(name, _, _)| *name).collect();
+        let parts = generator.subschema_for::<ErrorParts>();
+        schemars::json_schema!({ "oneOf": [{"enum": names}, parts] })
+    }
+}
+
+impl fmt::Display for ErrorExpect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        match self.bytes_returned {
+            Some(bytes) => write!(f, ", bytes returned {bytes}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl BytesExpect {
+    pub(super) fn is(self, observed: &Observation) -> bool {
+        let word = observed.bytes_returned;
+        match self {
+            Self::Unchanged => word == Some(Word::Unchanged),
+            Self::Needed => word == Some(Word::Value(observed.needed.unwrap_or(0))),
+            Self::Bytes(bytes) => word == Some(Word::Value(bytes)),
+        }
+    }
+}

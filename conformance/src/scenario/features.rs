@@ -1,0 +1,71 @@
+//! What a case needs of a backend.
+
+use super::expect::Expect;
+use super::format::Case;
+use crate::follow::{DialFamily, End, ListenFamilies};
+use crate::vocabulary::{Call, Feature, Features, PointerKind, SocketFamily};
+
+/// The name of the machine that the callouts are on.
+const LOCAL: &str = "local";
+
+/// What a case needs of a backend: what it says, and what follows from what it does.
+pub(super) fn of(case: &Case) -> Features {
+    let mut features: Features = case.features.iter().copied().chain([Feature::Tcp]).collect();
+    let mut needs = |needed: bool, feature| {
+        if needed {
+            features.insert(feature);
+        }
+    };
+    needs(!case.callouts.is_empty(), Feature::Redirect);
+    needs(case.callouts.len() > 1, Feature::MultiVendor);
+    needs(case.hosts.iter().any(|(name, _)| &**name != LOCAL), Feature::RemoteHost);
+    needs(!case.profile.is_empty(), Feature::Profile);
+    for service in case.services.values() {
+        let dials = |family| service.dial.contains(&family);
+        needs(dials(DialFamily::Ipv6), Feature::Ipv6);
+        needs(dials(DialFamily::Mapped) || service.families == ListenFamilies::Dual, Feature::DualStack);
+    }
+    for step in &case.steps {
+        if let Some(follow) = &step.follow {
+            needs(follow.family == SocketFamily::Ipv6, Feature::Ipv6);
+            needs(follow.family == SocketFamily::Dual, Feature::DualStack);
+        }
+        if let Some(Expect::Outcome(outcome)) = &step.expect {
+            let looks = outcome.hops.iter().any(|hop| !hop.sees.is_empty() || hop.records.is_some());
+            needs(looks || outcome.end == End::Loop, Feature::KernelView);
+        }
+        if let Some(call) = step.op.as_ref().or(step.sweep.as_ref().map(|sweep| &sweep.op)) {
+            for feature in features_of(call) {
+                needs(true, feature);
+            }
+        }
+    }
+    features
+}
+
+fn features_of(call: &Call) -> Vec<Feature> {
+    let invalid = |pointers: &[PointerKind]| {
+        let any = pointers.iter().any(|pointer| *pointer != PointerKind::Valid);
+        if any { vec![Feature::InvalidPointers] } else { Vec::new() }
+    };
+    match call {
+        Call::Socket { family: SocketFamily::Ipv6, .. } => vec![Feature::Ipv6],
+        Call::Socket { family: SocketFamily::Dual, .. } => vec![Feature::DualStack],
+        Call::AcceptEx { .. } | Call::Connect { ex: true, .. } => vec![Feature::ExtensionFunctions],
+        Call::Duplicate { .. } => vec![Feature::Duplicate],
+        Call::Advance { .. } => vec![Feature::VirtualTime],
+        Call::Describe { .. } | Call::CountContexts {} | Call::CountAll {} => vec![Feature::KernelView],
+        Call::QueryRecords(query) | Call::QueryContext(query) => invalid(&[
+            query.out.pointer,
+            query.bytes_returned,
+            query.input.map_or(PointerKind::Valid, |i| i.pointer),
+        ]),
+        Call::SetRecords(set) => invalid(&[
+            set.input.pointer,
+            set.bytes_returned,
+            set.out.map_or(PointerKind::Valid, |out| out.pointer),
+        ]),
+        Call::Ioctl { out, .. } => invalid(&[out.pointer]),
+        _ => Vec::new(),
+    }
+}

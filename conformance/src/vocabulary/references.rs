@@ -1,0 +1,93 @@
+//! What the names in a call stand for.
+
+use std::fmt;
+
+use super::{Call, Dial, Name};
+
+/// What a name in an op stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A socket.
+    Socket,
+    /// Bytes that a call stored or received.
+    Blob,
+    /// A call that goes on.
+    Pending,
+    /// A process.
+    Process,
+    /// A callout.
+    Callout,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Socket => "socket",
+            Self::Blob => "records, context or data",
+            Self::Pending => "pending call",
+            Self::Process => "process",
+            Self::Callout => "callout",
+        })
+    }
+}
+
+impl Call {
+    /// The names that the call refers to: the field that has each, and what it must stand for.
+    #[must_use]
+    pub fn references(&self) -> Vec<(&'static str, Role, &Name)> {
+        use Role::{Blob, Callout, Pending, Process, Socket};
+        match self {
+            Self::SetUp(_)
+            | Self::EndProcess {}
+            | Self::Socket { .. }
+            | Self::Advance { .. }
+            | Self::CountContexts {}
+            | Self::CountAll {} => Vec::new(),
+            Self::RemoveCallout { callout } | Self::DestroyHandles { callout } => {
+                vec![("callout", Callout, callout)]
+            }
+            Self::AcceptEx { socket, into } => vec![("socket", Socket, socket), ("into", Socket, into)],
+            Self::UpdateAcceptContext { socket, listening } => {
+                vec![("socket", Socket, socket), ("listening", Socket, listening)]
+            }
+            Self::Connect { socket, to: Dial::Context(context), .. } => {
+                vec![("socket", Socket, socket), ("to", Blob, context)]
+            }
+            Self::Bind { socket, .. }
+            | Self::Connect { socket, .. }
+            | Self::Listen { socket, .. }
+            | Self::Accept { socket }
+            | Self::UpdateConnectContext { socket }
+            | Self::Send { socket, .. }
+            | Self::Receive { socket, .. }
+            | Self::Shutdown { socket, .. }
+            | Self::Close { socket }
+            | Self::LocalName { socket }
+            | Self::PeerName { socket }
+            | Self::Ioctl { socket, .. }
+            | Self::Describe { socket } => vec![("socket", Socket, socket)],
+            Self::Duplicate { socket, process } => {
+                vec![("socket", Socket, socket), ("for", Process, process)]
+            }
+            Self::QueryRecords(query) | Self::QueryContext(query) => vec![("socket", Socket, &query.socket)],
+            Self::SetRecords(set) => {
+                let records = set.records.iter().map(|records| ("records", Blob, records));
+                std::iter::once(("socket", Socket, &set.socket)).chain(records).collect()
+            }
+            Self::Wait { calls, .. } => calls.iter().map(|call| ("for", Pending, call)).collect(),
+        }
+    }
+
+    /// What the result of the call can be referred to as.
+    #[must_use]
+    pub fn results(&self) -> &'static [Role] {
+        match self {
+            Self::Socket { .. } | Self::Duplicate { .. } => &[Role::Socket],
+            Self::Accept { .. } => &[Role::Socket, Role::Pending],
+            Self::Receive { .. } => &[Role::Blob, Role::Pending],
+            Self::AcceptEx { .. } | Self::Connect { .. } => &[Role::Pending],
+            Self::QueryRecords(_) | Self::QueryContext(_) => &[Role::Blob],
+            _ => &[],
+        }
+    }
+}
