@@ -60,15 +60,12 @@ impl Key {
 /// The last of `hops` is the same as the one at `first`: who goes round, and why.
 pub(super) fn explain(hops: &[HopReport], first: usize) -> Cycle {
     let services = hops[first..hops.len() - 1].iter().map(|hop| Name::clone(&hop.by)).collect();
-    // Each connect of the cycle with the one behind it; the repeated connect stands for the first.
-    let mut pairs: Vec<(&HopReport, &HopReport)> =
-        hops[first..].windows(2).map(|pair| (&pair[0], &pair[1])).collect();
-    pairs.rotate_right(1);
-    let lost = pairs.iter().find(|(behind, connect)| match (&behind.hop, &connect.hop) {
-        (Some(behind), Some(connect)) => !behind.delivered.is_empty() && behind.delivered != connect.records,
-        _ => false,
-    });
-    let Some((_, connect)) = lost else {
+    // Each connect of the cycle with the one whose acceptor made it, which is not the one before it where that
+    // failed; the repeated connect stands for the first.
+    let repeated = hops.len() - 1;
+    let lost =
+        std::iter::once(repeated).chain(first + 1..repeated).map(|at| &hops[..=at]).find(|way| loses(way));
+    let Some(connect) = lost.and_then(<[_]>::last) else {
         let own_ignored = hops[first..].iter().filter_map(|hop| hop.hop.as_deref()).any(ignores_own_state);
         let why = if own_ignored { Why::OwnStateIgnored } else { Why::DifferentHandle };
         return Cycle { services, records_lost_at: None, why };
@@ -80,6 +77,16 @@ pub(super) fn explain(hops: &[HopReport], first: usize) -> Cycle {
         Carried::TooSmall => Why::Truncated,
     };
     Cycle { services, records_lost_at: Some(Name::clone(&connect.by)), why }
+}
+
+/// Whether the last of these connects carries other records than the connection behind it delivered.
+fn loses(way: &[HopReport]) -> bool {
+    let Some((connect, before)) = way.split_last() else { return false };
+    let behind = before.iter().rev().find(|hop| hop.accepted_by.is_some());
+    match (behind.and_then(|hop| hop.hop.as_ref()), &connect.hop) {
+        (Some(behind), Some(connect)) => !behind.delivered.is_empty() && behind.delivered != connect.records,
+        _ => false,
+    }
 }
 
 /// Whether a callout redirected although it was told that it had done so before.
