@@ -57,9 +57,16 @@ pub struct Played {
 /// Where the profile is not built in, or the model breaks.
 #[must_use]
 pub fn play(suite: Suite, profile_name: &str) -> Played {
-    let Some(profile) = Profile::built_in(profile_name) else { panic!("no profile `{profile_name}` is built in") };
-    let options =
-        Options { profile: profile.clone(), profile_name: profile_name.to_owned(), seed: 1, jobs: 1, trace: true };
+    let Some(profile) = Profile::built_in(profile_name) else {
+        panic!("no profile `{profile_name}` is built in")
+    };
+    let options = Options {
+        profile: profile.clone(),
+        profile_name: profile_name.to_owned(),
+        seed: 1,
+        jobs: 1,
+        trace: true,
+    };
     let new_backend = move || Box::new(SimBackend::new(profile.clone())) as Box<dyn Backend>;
     match run(&suite, &options, &new_backend) {
         Ok(runs) => Played { suite, runs, options },
@@ -103,7 +110,8 @@ impl Played {
     #[must_use]
     pub fn report(&self) -> String {
         let backend = SimBackend::default();
-        let report = Report::new(&self.suite, &self.runs, &self.options, &backend.identify(), backend.features());
+        let report =
+            Report::new(&self.suite, &self.runs, &self.options, &backend.identify(), backend.features());
         report.to_json().unwrap_or_else(|error| panic!("{error}"))
     }
 }

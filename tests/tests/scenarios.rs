@@ -54,10 +54,15 @@ fn trials(file: &str) -> Vec<Trial> {
     let others: &[&'static str] = if suite.cases.is_empty() { &[] } else { &OTHERS };
     let under = |profile: &'static str| {
         let file = file.to_owned();
-        Trial::test(format!("{profile}: {}", path_of(&file)), move || pass(load(&file, profile)?.cases, profile))
+        Trial::test(format!("{profile}: {}", path_of(&file)), move || {
+            pass(load(&file, profile)?.cases, profile)
+        })
     };
     let others: Vec<Trial> = others.iter().copied().map(under).collect();
-    let cases = suite.cases.into_iter().map(|case| Trial::test(case.name.clone(), move || pass(vec![case], DOCUMENTED)));
+    let cases = suite
+        .cases
+        .into_iter()
+        .map(|case| Trial::test(case.name.clone(), move || pass(vec![case], DOCUMENTED)));
     cases.chain(others).collect()
 }
 

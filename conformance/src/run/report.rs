@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{CaseRun, Options, Status};
+use super::{CaseRun, Failure, Options, Status};
 use crate::follow::{Cycle, Ending};
 use crate::requirements::{Catalogue, Kind};
 use crate::scenario::Suite;
@@ -138,7 +138,7 @@ impl Report {
                 file: case.file.clone(),
                 line: case.line,
                 status: run.status.name(),
-                reason: run.reason.clone(),
+                reason: run.reason.clone().or_else(|| run.failure.as_ref().map(reason)),
                 requirements: case.case.requirements.clone(),
                 features: case.features.iter().map(|feature| feature.name()).collect(),
                 duration_us: u64::try_from(run.duration.as_micros()).unwrap_or(u64::MAX),
@@ -179,6 +179,13 @@ impl Report {
     pub fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
+}
+
+/// A failure in a line.
+fn reason(failure: &Failure) -> String {
+    let Failure { step, expected, observed, .. } = failure;
+    let place = if *step == 0 { "after the last step".to_owned() } else { format!("step {step}") };
+    format!("{place}: expected {expected}; observed {observed}")
 }
 
 fn requirements(suite: &Suite, runs: &[CaseRun]) -> Vec<RequirementReport> {
