@@ -1,12 +1,15 @@
 //! What is written down beside the code says what the code does.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use wfp_conformance::SimBackend;
+use wfp_conformance::profile_file;
 use wfp_conformance::run::{self, Options, Summary};
 use wfp_conformance::scenario::{self, Suite};
 use wfp_conformance::vocabulary::Backend as _;
 use wfp_sim::Profile;
+use wfp_sim::profile::FIELDS;
 
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -23,10 +26,33 @@ fn block<'a>(text: &'a str, first_line: &str) -> &'a str {
     &text[start..=end]
 }
 
+/// Holds a file to what it is made from; with `UPDATE_DOCUMENTS` set, writes it anew.
+fn holds(path: &str, text: &str) {
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        std::fs::write(root().join(path), text).unwrap();
+    }
+    assert_eq!(read(path), text, "{path} is out of date: run this test with UPDATE_DOCUMENTS=1");
+}
+
 #[test]
 fn schema_for_editors_is_the_one_that_the_command_line_prints() {
     let printed = serde_json::to_string_pretty(&scenario::schema()).unwrap() + "\n";
-    assert_eq!(read("docs/scenario.schema.json"), printed, "write it anew with `wfp-conformance schema`");
+    holds("docs/scenario.schema.json", &printed);
+}
+
+#[test]
+fn built_in_profiles_are_written_out_and_read_back_as_themselves() {
+    for name in Profile::BUILT_IN {
+        let profile = Profile::built_in(name).unwrap();
+        let path = format!("fixtures/profiles/{name}.yaml");
+        let mut text = format!("schema: {}\nbase: documented\nfields:\n", profile_file::SCHEMA);
+        for field in FIELDS {
+            let _ = write!(text, "  # {}\n  {}: {}\n", field.summary, field.name, field.get(&profile));
+        }
+        holds(&path, &text);
+        let read = profile_file::load(root().join(&path).to_str().unwrap()).unwrap();
+        assert_eq!(read, profile, "{path}");
+    }
 }
 
 #[test]
@@ -37,8 +63,7 @@ fn readme_shows_what_its_scenario_prints() {
 
     let profile = Profile::documented();
     let suite = Suite::from_text("my-driver.yaml", yaml, &profile).unwrap();
-    let options =
-        Options { profile, profile_name: "documented".to_owned(), seed: 1, jobs: 1, trace: false };
+    let options = Options { profile, profile_name: "documented".to_owned(), seed: 1, jobs: 1, trace: false };
     let runs = run::run(&suite, &options, &|| Box::new(SimBackend::default())).unwrap();
     let backend = SimBackend::default();
     let summary = Summary {

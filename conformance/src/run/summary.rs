@@ -1,5 +1,6 @@
 //! What a person reads after a run.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub struct Summary<'a> {
     pub styled: bool,
 }
 
+/// Runs with more cases than this show a line for each file instead of one for each case.
+const FULL_RUN: usize = 40;
+
 const GREEN: Style = AnsiColor::Green.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
@@ -38,19 +42,34 @@ impl Summary<'_> {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        let mut file = "";
-        for (case, run) in self.suite.cases.iter().zip(self.runs) {
-            let path = case.name.split('#').next().unwrap_or_default();
-            if path != file {
-                file = path;
-                // Writing to a string does not fail.
-                let _ = writeln!(text, "{path}");
-            }
-            self.write_case(&mut text, case, run);
+        let mut pairs: Vec<(&LoadedCase, &CaseRun)> = self.suite.cases.iter().zip(self.runs).collect();
+        while let Some((first, _)) = pairs.first() {
+            let file = path(first);
+            let end = pairs.iter().position(|(case, _)| path(case) != file).unwrap_or(pairs.len());
+            let rest = pairs.split_off(end);
+            self.write_file(&mut text, file, &pairs);
+            pairs = rest;
         }
         self.write_failures(&mut text);
         self.write_count(&mut text);
         text
+    }
+
+    /// Each case in a line; in a long run only those that did not pass, and the rest in one.
+    fn write_file(&self, text: &mut String, file: &str, cases: &[(&LoadedCase, &CaseRun)]) {
+        let in_full = self.verbose || self.runs.len() <= FULL_RUN;
+        // Writing to a string does not fail.
+        if in_full {
+            let _ = writeln!(text, "{file}");
+        } else {
+            let passed = cases.iter().map(|(_, run)| *run).filter(|run| run.status == Status::Passed);
+            let all = cases.iter().all(|(_, run)| run.status == Status::Passed);
+            let word = if all { self.paint(GREEN, "ok  ") } else { "    ".to_owned() };
+            let _ = writeln!(text, "{word} {file}  {}", endings(passed));
+        }
+        for (case, run) in cases.iter().filter(|(_, run)| in_full || run.status != Status::Passed) {
+            self.write_case(text, case, run);
+        }
     }
 
     fn write_case(&self, text: &mut String, case: &LoadedCase, run: &CaseRun) {
@@ -120,6 +139,25 @@ impl Summary<'_> {
     fn paint(&self, style: Style, text: &str) -> String {
         if self.styled { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
+}
+
+/// The part of a case's name that its file gives.
+fn path(case: &LoadedCase) -> &str {
+    case.name.split('#').next().unwrap_or_default()
+}
+
+/// How many cases passed, and how the connections ended that they followed.
+fn endings<'a>(runs: impl Iterator<Item = &'a CaseRun>) -> String {
+    let mut passed = 0;
+    let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in runs {
+        passed += 1;
+        if let Some(ending) = &run.ending {
+            *ends.entry(ending.end.name()).or_default() += 1;
+        }
+    }
+    let ends: Vec<String> = ends.iter().map(|(end, count)| format!("{count} {end}")).collect();
+    if ends.is_empty() { format!("{passed} passed") } else { format!("{passed} passed: {}", ends.join(", ")) }
 }
 
 /// How a connection ended, in half a line.
