@@ -1,4 +1,4 @@
-//! The format of scenario files. These types are what the JSON Schema is made from.
+//! The format of a case. The JSON Schema of a file is made from these types.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -13,63 +13,6 @@ use crate::vocabulary::{
 
 /// The version of the format, which each file names in its key `schema`.
 pub const SCHEMA: &str = "wfp-conformance/scenario/v1";
-
-/// A scenario file.
-///
-/// What stands beside `cases` is the ground that every case starts from; a case says what differs. It is read from
-/// a tree that was put together first, so this type serves the schema alone.
-#[derive(JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[expect(dead_code, reason = "its shape is what the JSON Schema is made from")]
-pub(super) struct ScenarioFile {
-    /// The version of the format.
-    #[schemars(extend("const" = SCHEMA))]
-    pub schema: String,
-    /// What the file is about.
-    pub title: Option<String>,
-    /// Files, relative to this one, whose hosts, processes, callouts and services this one shares. What this file
-    /// says itself wins.
-    #[serde(default)]
-    pub r#use: Vec<String>,
-    /// The ground of all cases.
-    #[serde(flatten)]
-    pub ground: Ground,
-    /// The cases.
-    #[serde(default)]
-    pub cases: Vec<Case>,
-}
-
-/// What a file can say once for all of its cases.
-#[derive(JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "its shape is what the JSON Schema is made from")]
-pub(super) struct Ground {
-    /// The requirements that the cases cover.
-    #[serde(default)]
-    pub requirements: Vec<String>,
-    /// The features that the cases need, beside those that follow from their ops.
-    #[serde(default)]
-    pub features: Vec<Feature>,
-    /// Fields of the behaviour profile that the cases are about, with the values that they are about.
-    #[serde(default)]
-    pub profile: IndexMap<String, Scalar>,
-    /// Hosts by name; `local` is the machine itself.
-    #[serde(default)]
-    pub hosts: IndexMap<Name, Host>,
-    /// Processes by name.
-    #[serde(default)]
-    pub processes: IndexMap<Name, ProcessSpec>,
-    /// Callouts by name. Of two in sublayers of one weight the one that is written first is asked first.
-    #[serde(default)]
-    pub callouts: IndexMap<Name, Callout>,
-    /// Redirect services by name.
-    #[serde(default)]
-    pub services: IndexMap<Name, Service>,
-    /// Axes of variants: for each axis, its variants by name, each a part of a case that is laid over the case. A
-    /// case runs once for each combination.
-    #[serde(default)]
-    pub variants: IndexMap<String, IndexMap<String, Option<Case>>>,
-}
 
 /// A case: a machine, what happens on it, and what must come of it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -375,7 +318,7 @@ pub struct Follow {
     pub keep_open: bool,
 }
 
-/// A file that shows where a scenario file's keys belong.
+/// The keys of a case that a file can say once for all of its cases: the ground that they start from.
 pub(super) const GROUND_KEYS: [&str; 8] =
     ["requirements", "features", "profile", "hosts", "processes", "callouts", "services", "variants"];
 

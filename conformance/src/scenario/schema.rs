@@ -1,70 +1,111 @@
 //! The JSON Schema of a scenario file, for editors.
 //!
-//! It is made from the types of [`format`](super::format), and then told what those do not say: that cases, and
-//! variants all the more, are parts that are laid over a ground, so that nothing in them is required; and which
-//! words may stand alone.
+//! It is made from the type of a case, and then told what that does not say: that a file has the keys of its ground
+//! and its cases; that cases, and variants all the more, are parts that are laid over a ground, so that nothing in
+//! them is required; and which words may stand alone.
 
 use schemars::schema_for;
 use serde_json::{Map, Value, json};
 
-use super::format::ScenarioFile;
+use super::format::{Case, GROUND_KEYS, SCHEMA};
 
 /// The JSON Schema of a scenario file.
 #[must_use]
 pub fn schema() -> Value {
-    let mut schema = schema_for!(ScenarioFile).to_value();
-    let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) else { return schema };
-    for definition in definitions.values_mut() {
-        if let Some(object) = definition.as_object_mut() {
-            object.remove("required");
-        }
+    let mut case = schema_for!(Case).to_value();
+    let mut definitions = match case.get_mut("$defs").map(Value::take) {
+        Some(Value::Object(definitions)) => definitions,
+        _ => Map::new(),
+    };
+    for definition in definitions.values_mut().filter_map(Value::as_object_mut) {
+        definition.remove("required");
     }
-    add_variant(definitions);
-    for (name, words) in [("Expect", &["ok"][..])] {
-        if let Some(arms) =
-            definitions.get_mut(name).and_then(|d| d.get_mut("oneOf")).and_then(Value::as_array_mut)
-        {
-            arms.extend(words.iter().map(|word| json!({"const": word})));
-        }
+    if let Some(arms) = arms(&mut definitions, "Expect") {
+        arms.push(json!({"const": "ok"}));
     }
-    if let Some(arms) =
-        definitions.get_mut("Call").and_then(|d| d.get_mut("oneOf")).and_then(Value::as_array_mut)
-    {
-        arms.iter_mut().for_each(allow_nothing);
+    if let Some(arms) = arms(&mut definitions, "Call") {
+        arms.iter_mut().for_each(require_nothing);
     }
-    let variant = json!({"anyOf": [{"$ref": "#/$defs/Variant"}, {"type": "null"}]});
-    for place in ["/properties/variants", "/$defs/Case/properties/variants"] {
-        if let Some(axes) = schema.pointer_mut(place) {
-            axes["additionalProperties"]["additionalProperties"] = variant.clone();
-        }
-    }
+    let of_case = match case.get_mut("properties").map(Value::take) {
+        Some(Value::Object(properties)) => properties,
+        _ => Map::new(),
+    };
+    let ground: Map<String, Value> =
+        of_case.iter().filter(|(key, _)| GROUND_KEYS.contains(&key.as_str())).map(owned).collect();
+    let without_id: Map<String, Value> = of_case.iter().filter(|(key, _)| *key != "id").map(owned).collect();
+
+    definitions.insert("Variant".to_owned(), object("A part of a case, laid over it.", without_id, &[]));
+    let mut case = of_case;
+    case.insert("variants".to_owned(), axes("Axes of variants, in the place of the file's."));
+    let text = "A case: what happens on a machine, and what must come of it.";
+    definitions.insert("Case".to_owned(), object(text, case, &["id"]));
+
+    let mut file = ground;
+    let text = "Axes of variants: a case runs once for each combination of one variant of each axis.";
+    file.insert("variants".to_owned(), axes(text));
+    file.extend([
+        ("schema".to_owned(), json!({"description": "The version of the format.", "const": SCHEMA})),
+        ("title".to_owned(), json!({"description": "What the file is about.", "type": "string"})),
+        (
+            "use".to_owned(),
+            list(
+                "Files whose hosts, processes, callouts and services this one shares.",
+                json!({"type": "string"}),
+            ),
+        ),
+        ("cases".to_owned(), list("The cases.", json!({"$ref": "#/$defs/Case"}))),
+    ]);
+    let mut schema = object("A scenario file of wfp-conformance.", file, &["schema"]);
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("Scenario");
+    schema["$defs"] = Value::Object(definitions);
     schema
 }
 
-/// A variant is a case without an id; a case has one, and may have variants of its own.
-fn add_variant(definitions: &mut Map<String, Value>) {
-    let Some(mut variant) = definitions.get("Case").cloned() else { return };
-    variant["description"] = json!("A part of a case, laid over it.");
-    if let Some(properties) = variant.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.remove("id");
-    }
-    definitions.insert("Variant".to_owned(), variant);
-    if let Some(case) = definitions.get_mut("Case") {
-        case["required"] = json!(["id"]);
-        case["properties"]["variants"] = json!({
-            "description": "Axes of variants, in the place of the file's.",
-            "type": "object",
-            "additionalProperties": {"type": "object", "additionalProperties": true},
-        });
-    }
+fn owned((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
 }
 
-/// `socket:` stands for `socket: {}` where nothing in it is required.
-fn allow_nothing(arm: &mut Value) {
+/// The alternatives of an enumeration.
+fn arms<'a>(definitions: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Vec<Value>> {
+    definitions.get_mut(name)?.get_mut("oneOf")?.as_array_mut()
+}
+
+fn object(description: &str, properties: Map<String, Value>, required: &[&str]) -> Value {
+    let mut object = json!({
+        "description": description,
+        "type": "object",
+        "required": required,
+        "additionalProperties": false,
+    });
+    object["properties"] = Value::Object(properties);
+    object
+}
+
+fn list(description: &str, items: Value) -> Value {
+    let mut list = json!({"description": description, "type": "array"});
+    list["items"] = items;
+    list
+}
+
+fn axes(description: &str) -> Value {
+    json!({
+        "description": description,
+        "type": "object",
+        "additionalProperties": {
+            "description": "An axis: its variants by name.",
+            "type": "object",
+            "additionalProperties": {"anyOf": [{"$ref": "#/$defs/Variant"}, {"type": "null"}]},
+        },
+    })
+}
+
+/// In a variant a call may be a part too; and `socket:` stands for `socket: {}`.
+fn require_nothing(arm: &mut Value) {
     let Some(properties) = arm.get_mut("properties").and_then(Value::as_object_mut) else { return };
-    for inner in properties.values_mut() {
-        if inner.get("type") == Some(&json!("object")) && inner.get("required").is_none() {
-            inner["type"] = json!(["object", "null"]);
+    for inner in properties.values_mut().filter_map(Value::as_object_mut) {
+        if inner.remove("required").is_none() && inner.get("type") == Some(&json!("object")) {
+            inner.insert("type".to_owned(), json!(["object", "null"]));
         }
     }
 }
