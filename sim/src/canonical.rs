@@ -154,6 +154,7 @@ mod tests {
         let (mut plain, mut used) = (Machine::default(), Machine::default());
         plain.w.allocate(plain.service, 8, 0);
         come_and_go(&mut used);
+        assert!(plain.w.canonical() == used.w.canonical());
         busy(&mut plain);
         busy(&mut used);
         assert!(plain.w != used.w);

@@ -175,13 +175,15 @@ mod tests {
         assert_eq!(m.trace(SERVER).redirect, Some(expected));
     }
 
-    #[test]
-    fn remote_redirect_carries_nothing_and_needs_neither_pid_nor_handle() {
+    #[rstest]
+    fn remote_redirect_carries_nothing_and_needs_neither_pid_nor_handle(
+        #[values(true, false)] with_handle: bool,
+    ) {
         let mut m = Machine::default();
         let redirect = Redirect {
             target: address("203.0.113.9:443").into(),
             target_pid: 0,
-            with_handle: false,
+            with_handle,
             context: Context::Destination,
         };
         m.redirect_all(100, redirect);

@@ -158,10 +158,15 @@ fn conditions_see_the_destination_of_the_caller_whatever_was_redirected_before()
     let mut m = Machine::default();
     m.redirect_all(9, Redirect::local(Pid(1), address("203.0.113.77:80")));
     let sublayer = m.w.fwpm_sublayer_add(1);
-    let callout = m.w.fwps_callout_register("sees 443", deciding(Decision::Permit));
-    let (layer, conditions) = (Layer::AleConnectRedirectV4, vec![Condition::is(Test::RemotePort(443..=443))]);
+    let conditions = vec![Condition::is(Test::RemotePort(443..=443))];
+    let rule = Rule { conditions: conditions.clone(), ..Rule::always(Decision::Continue) };
+    let policy = Policy { rules: vec![rule], ..deciding(Decision::Permit) };
+    let callout = m.w.fwps_callout_register("sees 443", policy);
+    let layer = Layer::AleConnectRedirectV4;
     m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
-    assert_eq!(names(&m.trace(SERVER)), ["redirector", "sees 443"]);
+    let hop = m.trace(SERVER);
+    assert_eq!(names(&hop), ["redirector", "sees 443"]);
+    assert_eq!(actions(&hop)[1], Action::Continue, "so do the conditions of a rule");
 }
 
 // Rules.
