@@ -91,3 +91,15 @@ fn scenario_of_the_documentation_has_every_key_of_the_format() {
         }
     }
 }
+
+#[test]
+fn schema_for_editors_takes_every_scenario_file_and_refuses_a_misspelt_key() {
+    let schema = jsonschema::validator_for(&scenario::schema()).unwrap();
+    for file in wfp_tests::scenario_files() {
+        let value: serde_json::Value = serde_yaml::from_str(&read(&file)).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{file}: {errors:?}");
+    }
+    let misspelt = serde_json::json!({"schema": scenario::SCHEMA, "cases": [{"id": "a", "setps": []}]});
+    assert!(!schema.is_valid(&misspelt));
+}
