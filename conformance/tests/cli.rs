@@ -251,7 +251,7 @@ fn cases_of_several_files_and_folders_are_sorted_by_name_bytewise() {
     }
     let called = folder.call(&["list", "e.yaml", "b"]);
     assert_eq!(listed(&called), ["Z#last", "a#two", "c/d#one", "e#x"]);
-    let named = Folder::with("x/scenarios/y/scenarios/loops/z.yaml", &one("x"));
+    let named = Folder::with("x/scenarios/y/scenarios/loops/z.yaml", one("x"));
     assert_eq!(listed(&named.call(&["list", "x"])), ["loops/z#x"]);
 }
 
@@ -588,7 +588,7 @@ fn check_counts_the_cases_of_sound_files_and_runs_nothing() {
 
 #[test]
 fn check_shows_every_error_of_every_file() {
-    let folder = Folder::with("one.yaml", &MIXED.replace("from: app", "from: ape"));
+    let folder = Folder::with("one.yaml", MIXED.replace("from: app", "from: ape"));
     folder.write("two.yaml", "schema: wfp-conformance/scenario/v1\ncases: 7\n");
     let called = folder.call(&["check", "one.yaml", "two.yaml"]);
     let places: Vec<&str> =

@@ -325,6 +325,9 @@ pub(super) const GROUND_KEYS: [&str; 8] =
 /// The keys of a file, beside those of its ground.
 pub(super) const FILE_KEYS: [&str; 4] = ["schema", "title", "use", "cases"];
 
+/// The keys of a case, beside those of its ground.
+pub(super) const CASE_KEYS: [&str; 3] = ["id", "title", "steps"];
+
 // Serialized only to show a call in a message.
 impl Serialize for Scalar {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -43,7 +43,7 @@ impl Library {
             Self::Texts(texts) => {
                 files.extend(texts.keys().filter(|path| path.starts_with(argument)).cloned());
             }
-            Self::Disk if argument.is_dir() => walk(argument, &mut files, 0)?,
+            Self::Disk if argument.is_dir() => walk(argument, &mut files, &mut Vec::new())?,
             Self::Disk => files.push(argument.to_owned()),
         }
         if files.is_empty() {
@@ -53,24 +53,32 @@ impl Library {
     }
 }
 
-/// Folders nested deeper than this are not looked into: a link may lead round in a circle.
-const MAX_FOLDERS: usize = 32;
-
-fn walk(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> Result<(), Diagnostic> {
+/// `above` are the folders that this one is in, in their one true form: a link may lead back to one of them.
+fn walk(folder: &Path, files: &mut Vec<PathBuf>, above: &mut Vec<PathBuf>) -> Result<(), Diagnostic> {
     let failed = |error: std::io::Error| Diagnostic::new(format!("{}: {error}", slashed(folder)));
+    let own = folder.canonicalize().map_err(failed)?;
+    if above.contains(&own) {
+        return Ok(());
+    }
+    above.push(own);
     let mut entries: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         entries.push(entry.map_err(failed)?.path());
     }
     entries.sort();
     for path in entries {
+        // Editors keep files of their own beside the one that they edit.
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if path.is_dir() && !hidden && depth < MAX_FOLDERS {
-            walk(&path, files, depth + 1)?;
+        if hidden {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, files, above)?;
         } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
             files.push(path);
         }
     }
+    above.pop();
     Ok(())
 }
 
@@ -90,6 +98,9 @@ pub(super) fn plain(path: &Path) -> PathBuf {
             }
             other => plain.push(other),
         }
+    }
+    if plain.as_os_str().is_empty() {
+        plain.push(Component::CurDir);
     }
     plain
 }

@@ -1,6 +1,6 @@
 //! From files to cases: reuse, ground, variants, types, checks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use wfp_sim::Profile;
 
 use super::check;
 use super::features;
-use super::format::{Case, FILE_KEYS, GROUND_KEYS, SCHEMA};
+use super::format::{CASE_KEYS, Case, FILE_KEYS, GROUND_KEYS, SCHEMA};
 use super::library::{Library, case_path, plain, slashed};
 use crate::requirements::Catalogue;
 use crate::vocabulary::Features;
@@ -69,14 +69,26 @@ impl Suite {
 /// The maps that a file takes from the files that it uses.
 const SHARED: [&str; 4] = ["hosts", "processes", "callouts", "services"];
 
+/// How far files may use each other. Reading them relies on it not to run out of stack.
+const MAX_USES: usize = 32;
+
+/// How many combinations of variants a case may have, and how many cases a file: far above anything that somebody
+/// wants to run, far below what small files could ask for.
+const MAX_COMBINATIONS: usize = 1000;
+const MAX_CASES: usize = 10_000;
+
 struct Loader<'a> {
     library: Library,
     profile: &'a Profile,
     catalogue: &'static Catalogue,
     errors: Vec<Diagnostic>,
+    /// The places and messages of the errors.
+    reported: BTreeSet<(String, usize, String)>,
     cases: Vec<LoadedCase>,
     /// Where each name was given.
     names: BTreeMap<String, Span>,
+    /// The grounds of files that were used, by path.
+    grounds: BTreeMap<PathBuf, Node>,
 }
 
 impl<'a> Loader<'a> {
@@ -86,8 +98,10 @@ impl<'a> Loader<'a> {
             profile,
             catalogue: Catalogue::built_in(),
             errors: Vec::new(),
+            reported: BTreeSet::new(),
             cases: Vec::new(),
             names: BTreeMap::new(),
+            grounds: BTreeMap::new(),
         }
     }
 
@@ -113,7 +127,9 @@ impl<'a> Loader<'a> {
 
     /// What is wrong with shared ground is wrong in every case; once is enough.
     fn report(&mut self, error: Diagnostic) {
-        if !self.errors.iter().any(|known| known.to_string() == error.to_string()) {
+        let place =
+            error.span.as_ref().map_or_else(Default::default, |span| (span.source.name.clone(), span.start));
+        if self.reported.insert((place.0, place.1, error.message.clone())) {
             self.errors.push(error);
         }
     }
@@ -122,7 +138,13 @@ impl<'a> Loader<'a> {
         let root = self.read(file)?;
         let ground = self.ground(&root, file, &mut Vec::new())?;
         let path = case_path(file, argument);
+        let before = self.cases.len();
         for case in root.get("cases").map(Node::items).unwrap_or_default() {
+            if self.cases.len() - before > MAX_CASES {
+                let message =
+                    format!("this file has more than {MAX_CASES} cases, counted with their variants");
+                return Err(Diagnostic::at(&case.span, message).with_help("spread them over several files"));
+            }
             if let Err(error) = self.load_case(&ground, case, file, &path) {
                 self.report(error);
             }
@@ -137,17 +159,7 @@ impl<'a> Loader<'a> {
         if !matches!(root.kind, Kind::Mapping(_)) {
             return Err(Diagnostic::at(&root.span, "a scenario file is a map with `schema` and `cases`"));
         }
-        for entry in root.entries() {
-            let known = || FILE_KEYS.iter().chain(&GROUND_KEYS).copied();
-            if !known().any(|key| key == &*entry.key) {
-                let error = Diagnostic::at(&entry.key_span, format!("unknown key `{}`", entry.key));
-                let error = match nearest(&entry.key, known()) {
-                    Some(near) => error.with_label(format!("did you mean `{near}`?")),
-                    None => error,
-                };
-                return Err(error.with_help(format!("a file has {}", known().collect::<Vec<_>>().join(", "))));
-            }
-        }
+        refuse_other_keys(&root, "a file", &FILE_KEYS)?;
         let help = format!("the first line of a scenario file is `schema: {SCHEMA}`");
         match root.get("schema") {
             Some(version) if version.as_str() == Some(SCHEMA) => {}
@@ -169,7 +181,7 @@ impl<'a> Loader<'a> {
     }
 
     /// What every case of a file starts from: its own ground, over what it shares with the files that it uses.
-    fn ground(&self, root: &Node, file: &Path, stack: &mut Vec<PathBuf>) -> Result<Node, Diagnostic> {
+    fn ground(&mut self, root: &Node, file: &Path, stack: &mut Vec<PathBuf>) -> Result<Node, Diagnostic> {
         stack.push(plain(file));
         let mut shared: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
         for used in root.get("use").map(Node::items).unwrap_or_default() {
@@ -182,8 +194,18 @@ impl<'a> Loader<'a> {
                 let message = format!("`{name}` uses this file in turn");
                 return Err(Diagnostic::at(&used.span, message).with_help(way.join(" uses ")));
             }
-            let other = self.read(&path).map_err(|error| error.or_at(&used.span))?;
-            let ground = self.ground(&other, &path, stack)?;
+            if stack.len() == MAX_USES {
+                let message = format!("files use each other over more than {MAX_USES} steps");
+                return Err(Diagnostic::at(&used.span, message));
+            }
+            let ground = if let Some(ground) = self.grounds.get(&path) {
+                ground.clone()
+            } else {
+                let other = self.read(&path).map_err(|error| error.or_at(&used.span))?;
+                let ground = self.ground(&other, &path, stack)?;
+                self.grounds.insert(path, ground.clone());
+                ground
+            };
             for key in SHARED {
                 take_over(shared.entry(key).or_default(), ground.get(key));
             }
@@ -203,8 +225,10 @@ impl<'a> Loader<'a> {
     }
 
     fn load_case(&mut self, ground: &Node, case: &Node, file: &Path, path: &str) -> Result<(), Diagnostic> {
+        refuse_other_keys(case, "a case", &CASE_KEYS)?;
         let id = case_id(case)?;
         let variants = case.get("variants").or_else(|| ground.get("variants")).cloned();
+        let line = id.1.line();
         let whole = merge(&without(ground, "variants"), &without(case, "variants"))?;
         for (variant, tree) in combinations(&whole, variants.as_ref())? {
             // Errors of the ground point into the ground, and those of a case without a place to the case.
@@ -226,12 +250,25 @@ impl<'a> Loader<'a> {
             }
             if sound {
                 let features = features::of(&typed);
-                let line = id.1.line();
                 self.cases.push(LoadedCase { name, file: slashed(file), line, case: typed, features, tree });
             }
         }
         Ok(())
     }
+}
+
+/// Refuses a key that is neither one of these nor one of the ground; `what` has them.
+fn refuse_other_keys(node: &Node, what: &str, keys: &[&str]) -> Result<(), Diagnostic> {
+    let known = || keys.iter().chain(&GROUND_KEYS).copied();
+    let Some(entry) = node.entries().iter().find(|entry| !known().any(|key| key == &*entry.key)) else {
+        return Ok(());
+    };
+    let error = Diagnostic::at(&entry.key_span, format!("unknown key `{}`", entry.key));
+    let error = match nearest(&entry.key, known()) {
+        Some(near) => error.with_label(format!("did you mean `{near}`?")),
+        None => error,
+    };
+    Err(error.with_help(format!("{what} has {}", known().collect::<Vec<_>>().join(", "))))
 }
 
 /// Lays `over`'s entries over `base`: a name that both have is `over`'s.
@@ -279,7 +316,15 @@ fn combinations(case: &Node, variants: Option<&Node>) -> Result<Vec<(String, Nod
             return Err(Diagnostic::at(&axis.key_span, message)
                 .with_help("an axis is a map: `family: {v4: {}, v6: {…}}`"));
         }
-        let mut next = Vec::with_capacity(combined.len() * named.len());
+        let count = combined.len() * named.len();
+        if count > MAX_COMBINATIONS {
+            let message = format!(
+                "this axis makes {count} combinations of variants, and {MAX_COMBINATIONS} at most are read"
+            );
+            return Err(Diagnostic::at(&axis.key_span, message)
+                .with_help("a case of its own for some of the variants makes it fewer"));
+        }
+        let mut next = Vec::with_capacity(count);
         for (name, tree) in &combined {
             for variant in named {
                 if !is_name(&variant.key) {

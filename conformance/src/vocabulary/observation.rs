@@ -297,8 +297,13 @@ pub enum Redirected {
 
 /// An error code by its name.
 pub(crate) mod error_name {
+    use std::sync::LazyLock;
+
     use serde::{Deserialize, Deserializer, Serializer, de};
     use wfp_sim::WinsockError;
+
+    static NAMES: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| WinsockError::ALL.iter().map(|(name, _, _)| *name).collect());
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` calls it so")]
     pub(crate) fn serialize<S: Serializer>(error: &WinsockError, serializer: S) -> Result<S::Ok, S::Error> {
@@ -312,6 +317,6 @@ pub(crate) mod error_name {
         let text = String::deserialize(deserializer)?;
         WinsockError::by_name(&text)
             .or_else(|| text.parse().ok().map(WinsockError))
-            .ok_or_else(|| de::Error::custom(format!("`{text}` is no error code that is known here")))
+            .ok_or_else(|| de::Error::unknown_variant(&text, &NAMES))
     }
 }

@@ -131,7 +131,7 @@ impl Builder<'_> {
     fn start(&mut self, place: Place, anchor: usize, tagged: bool) -> Result<usize, Diagnostic> {
         let start = self.places.byte(place.start.index());
         let start = if anchor > 0 { self.places.after_anchor(start) } else { start };
-        if tagged { Err(wording::no_tags(&self.places.word(start))) } else { Ok(start) }
+        if tagged { Err(wording::no_tags(&self.places.name(start))) } else { Ok(start) }
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, start: usize, place: Place) -> Node {

@@ -44,6 +44,12 @@ impl<'s> Places<'s> {
         self.span(start, start + rest.find(SPACE).unwrap_or(rest.len()))
     }
 
+    /// The same without what ends a list or mapping behind it.
+    pub(super) fn name(&self, start: usize) -> Span {
+        let word = self.word(start);
+        self.span(start, start + word.text().trim_end_matches([',', ']', '}']).len())
+    }
+
     /// The byte at which the character of a number begins.
     pub(super) fn byte(&mut self, character: usize) -> usize {
         let text = self.source.text.as_str();

@@ -107,7 +107,7 @@ impl Span {
     /// The line it begins in, counted from 1.
     #[must_use]
     pub fn line(&self) -> usize {
-        1 + self.before().bytes().filter(|&byte| byte == b'\n').count()
+        1 + self.before().matches('\n').count()
     }
 
     /// The column it begins at, in characters, counted from 1.

@@ -31,7 +31,7 @@ pub(super) fn explain(info: &str, at: usize, places: &Places<'_>, opened: Option
     }
     let error = match info {
         "recursion limit exceeded" => too_deep(&places.character(at)),
-        "the handle wasn't declared" => no_tags(&places.word(at)),
+        "the handle wasn't declared" => no_tags(&places.name(at)),
         "mapping values are not allowed in this context" => misplaced_colon(at, places),
         "simple key expected" | "simple key expect ':'" => missing_colon(at, places),
         "while parsing a quoted scalar, found unknown escape character"
@@ -40,7 +40,7 @@ pub(super) fn explain(info: &str, at: usize, places: &Places<'_>, opened: Option
             bad_escape(at, places)
         }
         "while parsing node, found unknown anchor" => {
-            let alias = places.word(at);
+            let alias = places.name(at);
             Diagnostic::at(&alias, format!("there is no anchor for the alias {}", quoted(alias.text())))
                 .with_help("put the text in quotes if it begins with `*`")
         }

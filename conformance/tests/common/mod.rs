@@ -25,7 +25,7 @@ impl Folder {
     }
 
     /// A folder with one scenario file.
-    pub(crate) fn with(file: &str, text: &str) -> Self {
+    pub(crate) fn with(file: &str, text: impl AsRef<[u8]>) -> Self {
         let folder = Self::new();
         folder.write(file, text);
         folder

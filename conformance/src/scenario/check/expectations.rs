@@ -14,13 +14,13 @@ impl Check<'_> {
         let below = |key: &'static str| path.iter().copied().chain([key]).collect::<Vec<&str>>();
         let field = |check: &mut Self, name: &str, path: &[&str]| {
             if Field::by_name(name).is_none() {
-                let names: Vec<&str> = wfp_sim::profile::FIELDS.iter().map(|field| field.name).collect();
-                check.unknown(path, "profile field", name, &names);
+                check.unknown_field(&check.place(path), name);
             }
         };
         match expect {
             Expect::ByProfile(by) => {
-                field(self, &by.field, &below("by-profile"));
+                let named: Vec<&str> = path.iter().copied().chain(["by-profile", "field"]).collect();
+                field(self, &by.field, &named);
                 let values = Field::by_name(&by.field).map(|field| field.values).unwrap_or_default();
                 for (value, expect) in &by.values {
                     let path: Vec<&str> =
@@ -28,7 +28,7 @@ impl Check<'_> {
                     if Field::by_name(&by.field).is_some() && !values.iter().any(|(known, _)| known == value)
                     {
                         let known: Vec<&str> = values.iter().map(|(known, _)| *known).collect();
-                        self.unknown(&path, "value", value, &known);
+                        self.unknown_at(&self.key(&path), "value", value, &known);
                     }
                     self.expect(expect, &path, follows);
                 }
@@ -76,9 +76,15 @@ impl Check<'_> {
             let at = |key: &'static str| {
                 path.iter().copied().chain(["outcome", "hops", &index, key]).collect::<Vec<&str>>()
             };
-            for callout in hop.sees.keys().chain(hop.redirected_by.iter().flatten()) {
+            for callout in hop.sees.keys().filter(|name| !self.case.callouts.contains_key(*name)) {
+                let path: Vec<&str> = at("sees").into_iter().chain([&**callout]).collect();
+                self.unknown_at(&self.key(&path), "callout", callout, &callouts);
+            }
+            for (number, callout) in hop.redirected_by.iter().flatten().enumerate() {
                 if !self.case.callouts.contains_key(callout) {
-                    self.unknown(&at("sees"), "callout", callout, &callouts);
+                    let number = number.to_string();
+                    let path: Vec<&str> = at("redirected-by").into_iter().chain([&*number]).collect();
+                    self.unknown(&path, "callout", callout, &callouts);
                 }
             }
             if let Some(by) = &hop.by {
@@ -90,10 +96,12 @@ impl Check<'_> {
                 }
             }
             let handles = self.handles();
-            for handle in hop.records.iter().flatten() {
+            for (number, handle) in hop.records.iter().flatten().enumerate() {
                 if !handles.iter().any(|known| *known == **handle) {
                     let known: Vec<&str> = handles.iter().map(String::as_str).collect();
-                    self.unknown(&at("records"), "redirect handle", handle, &known);
+                    let number = number.to_string();
+                    let path: Vec<&str> = at("records").into_iter().chain([&*number]).collect();
+                    self.unknown(&path, "redirect handle", handle, &known);
                 }
             }
         }

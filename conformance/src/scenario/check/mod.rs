@@ -6,7 +6,7 @@ mod expectations;
 use std::collections::BTreeMap;
 
 use wfp_sim::Profile;
-use wfp_sim::profile::Field;
+use wfp_sim::profile::{FIELDS, Field};
 
 use super::format::{Callout, Case, Follow, Step, Sweep};
 use crate::follow::{Destination, Service};
@@ -53,8 +53,18 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// The place of a key or value; of the nearest thing around it that was written.
+    /// The place of a value; of the nearest thing around it that was written.
     fn place(&self, path: &[&str]) -> Span {
+        self.node(path).span.clone()
+    }
+
+    /// The place of the key at the end of a path.
+    fn key(&self, path: &[&str]) -> Span {
+        let key = path.split_last().and_then(|(key, above)| self.node(above).entry(key));
+        key.map_or_else(|| self.place(path), |entry| entry.key_span.clone())
+    }
+
+    fn node(&self, path: &[&str]) -> &'a Node {
         let mut node = self.tree;
         for part in path {
             let next = match part.parse::<usize>() {
@@ -66,7 +76,7 @@ impl<'a> Check<'a> {
                 None => break,
             }
         }
-        node.span.clone()
+        node
     }
 
     fn error(&mut self, path: &[&str], message: String) {
@@ -75,7 +85,11 @@ impl<'a> Check<'a> {
 
     /// An error about a name that nothing has, with those that there are.
     fn unknown(&mut self, path: &[&str], what: &str, name: &str, known: &[&str]) {
-        let mut error = Diagnostic::at(&self.place(path), format!("there is no {what} `{name}`"));
+        self.unknown_at(&self.place(path), what, name, known);
+    }
+
+    fn unknown_at(&mut self, span: &Span, what: &str, name: &str, known: &[&str]) {
+        let mut error = Diagnostic::at(span, format!("there is no {what} `{name}`"));
         if let Some(near) = nearest(name, known.iter().copied()) {
             error = error.with_label(format!("did you mean `{near}`?"));
         }
@@ -101,11 +115,19 @@ impl<'a> Check<'a> {
         }
     }
 
+    fn unknown_field(&mut self, span: &Span, name: &str) {
+        let error = Diagnostic::at(span, format!("there is no profile field `{name}`"));
+        let error = match nearest(name, FIELDS.iter().map(|field| field.name)) {
+            Some(near) => error.with_label(format!("did you mean `{near}`?")),
+            None => error,
+        };
+        self.errors.push(error.with_help("`wfp-conformance explain profile` lists them"));
+    }
+
     fn profile(&mut self) {
-        let names: Vec<&str> = wfp_sim::profile::FIELDS.iter().map(|field| field.name).collect();
         for (name, value) in &self.case.profile {
             match Field::by_name(name) {
-                None => self.unknown(&["profile", name], "profile field", name, &names),
+                None => self.unknown_field(&self.key(&["profile", name]), name),
                 Some(field) => {
                     if let Err(error) = field.set(&mut self.profile, &value.0) {
                         self.error(&["profile", name], error.to_string());
@@ -306,12 +328,14 @@ impl<'a> Check<'a> {
         }
         if let Some(name) = &step.name {
             let roles: &'static [Role] = if step.op.is_some() { results } else { &[] };
-            if self.made.insert(Name::clone(name), roles).is_some() {
+            if self.made.contains_key(name) {
                 let error = Diagnostic::at(
                     &self.place(&at("name")),
                     format!("a step before this one is named `{name}`"),
                 );
                 self.errors.push(error);
+            } else {
+                self.made.insert(Name::clone(name), roles);
             }
         }
     }
