@@ -452,14 +452,12 @@ fn report_tells_of_a_failure_and_of_a_loop_as_scripts_rely_on() {
     let folder = Folder::with("mine.yaml", MIXED);
     folder.call(&["run", "mine.yaml", "--report", "json=report.json", "--seed", "1"]);
     let report = masked(&folder.read("report.json"));
-    let head = "{
-  \"schema\": \"wfp-conformance/report/v1\",
-  \"backend\": {
-    \"name\": \"sim\",
-    \"version\": \"0.1.0\",
-    \"os\": null,
-";
-    assert!(report.starts_with(head), "{report}");
+    let head = format!(
+        "{{\n  \"schema\": \"wfp-conformance/report/v1\",\n  \"backend\": {{\n    \"name\": \"sim\",\n    \
+         \"version\": \"{}\",\n    \"os\": null,\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert!(report.starts_with(&head), "{report}");
     assert!(report.contains(FAILURE_AND_LOOP), "{report}");
     // A requirement is broken as soon as one of its cases failed; one that no case covers is in the report too.
     let requirement = |id: &str| {

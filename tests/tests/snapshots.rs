@@ -1,0 +1,186 @@
+//! What `run` prints and writes, word for word: a change of it is a change that somebody reads.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use insta::assert_snapshot;
+use wfp_tests::{Played, play, suite};
+
+/// As many vendors as are named, asked in this order.
+fn vendors(names: &[&str]) -> String {
+    let callouts = names
+        .iter()
+        .zip((1..=300).rev().step_by(100))
+        .map(|(name, weight)| format!("  {name}: {{sublayer: {weight}, redirect-to: proxy-{name}}}\n"));
+    let services = names
+        .iter()
+        .zip(1001..)
+        .map(|(name, port)| format!("  proxy-{name}: {{listen: 'loopback:{port}'}}\n"));
+    let (callouts, services) = (callouts.collect::<Vec<_>>().concat(), services.collect::<Vec<_>>().concat());
+    format!(
+        "schema: wfp-conformance/scenario/v1\nhosts: {{server: {{listen: [443]}}}}\nprocesses: {{app: {{}}}}\n\
+         callouts:\n{callouts}services:\n{services}cases:\n"
+    )
+}
+
+fn played(ground: &str, cases: &str) -> Played {
+    play(suite(&format!("{ground}{cases}")), "documented")
+}
+
+/// The names of the files say what they show, and not where the test is.
+fn assert_text(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| assert_snapshot!(name, text));
+}
+
+#[test]
+fn trace_of_two_vendors_shows_all_four_states_over_three_connects() {
+    let cases = "  - id: all-states\n    steps: [{follow: {from: app, to: 'server:443'}}]\n";
+    assert_text("trace-of-two-vendors", &played(&vendors(&["a", "b"]), cases).summary(true));
+}
+
+#[test]
+fn trace_of_three_vendors_shows_the_mapped_family_and_growing_records() {
+    let cases = "  - id: mapped\n    steps: [{follow: {from: app, to: 'server:443', family: dual}}]\n";
+    assert_text("trace-of-three-vendors-mapped", &played(&vendors(&["a", "b", "c"]), cases).summary(true));
+}
+
+#[test]
+fn trace_of_a_loop_shows_who_goes_round_and_where_the_records_are_lost() {
+    let cases = "  - id: second-forgets\n    services: {proxy-b: {set: never}}\n    \
+                     steps: [{follow: {from: app, to: 'server:443'}}]\n";
+    assert_text("trace-of-a-loop", &played(&vendors(&["a", "b"]), cases).summary(true));
+}
+
+#[test]
+fn trace_of_calls_shows_what_each_gave() {
+    let cases = "
+  - id: by-hand
+    callouts: {hand: {redirect-to-endpoint: {at: 'loopback:2000', process: proxy}, match: {remote-port: 80}}}
+    processes: {proxy: {elevated: true}}
+    steps:
+      - {name: listening, process: proxy, op: {socket: {}}}
+      - {process: proxy, op: {bind: {socket: listening, to: 'loopback:2000'}}}
+      - {process: proxy, op: {listen: {socket: listening}}}
+      - {name: waiting, process: proxy, op: {accept: {socket: listening}}, expect: pending}
+      - {name: client, process: app, op: {socket: {nonblocking: true}}}
+      - {process: app, op: {connect: {socket: client, to: 'server:80'}}, expect: {error: WSAEWOULDBLOCK}}
+      - {process: proxy, op: {wait: {for: [waiting]}}, expect: {completes: {call: waiting}}}
+      - {name: records, process: proxy, op: {query-records: {socket: waiting}}}
+      - process: proxy
+        sweep:
+          op: {query-context: {socket: waiting}}
+          state: accepted-redirected
+          rows:
+            - {lengths: [4, needed-1], expect: {profile: too-small}}
+            - {lengths: [needed, needed+1], expect: {ok: {bytes-returned: needed}}}
+      - {process: app, op: {local-name: {socket: client}}}
+      - {process: app, op: {peer-name: {socket: client}}}
+      - {process: app, op: {describe: {socket: client}}}
+      - {process: proxy, op: {count-contexts: {}}}
+";
+    assert_text("trace-of-calls", &played(&vendors(&["a"]), cases).summary(true));
+}
+
+/// One case for each way to fail.
+const FAILING: &str = "
+  - id: ends-otherwise
+    services: {proxy-a: {on-error: dial, records: {fixed: 16}}}
+    steps:
+      - follow: {from: app, to: 'server:443'}
+        expect: {outcome: {end: reached}}
+  - id: another-state
+    steps:
+      - name: journey
+        follow: {from: app, to: 'server:443'}
+        expect:
+          outcome:
+            end: reached
+            hops:
+              - {by: app}
+              - {by: proxy-a, sees: {a: not-redirected}}
+  - id: another-error
+    steps:
+      - {name: client, process: app, op: {socket: {}}}
+      - process: app
+        op: {query-records: {socket: client, out: {length: 1024}}}
+        expect: {error: {code: WSAEINVAL, bytes-returned: 0}}
+  - id: one-length-of-many
+    steps:
+      - {name: client, process: app, op: {socket: {}}}
+      - process: app
+        sweep:
+          op: {query-records: {socket: client}}
+          state: fresh
+          rows:
+            - {lengths: [4, 1024], expect: {error: WSAENOTCONN}}
+            - {lengths: [needed-1, 2], expect: {profile: too-small}}
+  - id: success-was-taken-for-granted
+    steps:
+      - {name: client, process: app, op: {socket: {}}}
+      - {process: app, op: {listen: {socket: client}}}
+";
+
+#[test]
+fn failing_cases_show_their_lines_what_was_expected_and_the_hops() {
+    assert_text("failing-cases", &played(&vendors(&["a"]), FAILING).summary(false));
+}
+
+#[test]
+fn failing_case_with_its_trace_shows_the_hops_once() {
+    let played = played(&vendors(&["a"]), FAILING);
+    let text = played.summary(true);
+    assert_eq!(text.matches("connect 1: app dials server:443 over IPv4").count(), 2, "{text}");
+    assert_text("failing-cases-verbose", &text);
+}
+
+#[test]
+fn report_of_a_passed_a_failed_and_a_looping_case() {
+    let cases = "
+  - id: careful
+    requirements: [chains.bounded]
+    steps: [{follow: {from: app, to: 'server:443'}, expect: {outcome: {end: reached, connects: 2}}}]
+  - id: forgets
+    requirements: [chains.never-set]
+    services: {proxy-a: {set: never}}
+    steps: [{follow: {from: app, to: 'server:443'}, expect: {outcome: {end: loop, cycle: {why: never-set}}}}]
+  - id: hopes
+    requirements: [chains.bounded, chains.never-set]
+    services: {proxy-a: {set: never}}
+    steps: [{follow: {from: app, to: 'server:443'}, expect: {outcome: {end: reached}}}]
+  - id: short
+    requirements: [records.short-buffer]
+    steps:
+      - {name: client, process: app, op: {socket: {}}}
+      - process: app
+        op: {query-records: {socket: client, out: {length: 4}}}
+        expect: {one-of: [{error: WSAENOTCONN}, {error: WSAEINVAL}]}
+";
+    let report = played(&vendors(&["a"]), cases).report();
+    assert_text("report", &only_covered(&masked(&report)));
+}
+
+/// The report without the values that differ from run to run, and from release to release.
+fn masked(report: &str) -> String {
+    let version = format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(report.contains(&version), "{report}");
+    let report = report.replace(&version, "\"version\": \"VERSION\"");
+    let mask = |line: &str| match line.split_once("\"duration_us\": ") {
+        Some((before, _)) => format!("{before}\"duration_us\": 0,"),
+        None => line.to_owned(),
+    };
+    report.lines().map(mask).collect::<Vec<_>>().join("\n")
+}
+
+/// The report without the requirements that no case covers: the catalogue grows, and this is not about it.
+fn only_covered(report: &str) -> String {
+    let (before, requirements) = report.split_once("  \"requirements\": [\n    {\n      \"id\"").unwrap();
+    let all = format!("    {{\n      \"id\"{}", requirements.trim_end().trim_end_matches("\n  ]\n}"));
+    let covered: Vec<&str> = all
+        .split(",\n    {\n")
+        .filter(|requirement| !requirement.contains("\"status\": \"uncovered\""))
+        .collect();
+    assert!(covered.len() < all.split(",\n    {\n").count());
+    format!("{before}  \"requirements\": [\n    {{\n{}\n  ]\n}}", covered.join(",\n    {\n"))
+}
