@@ -6,6 +6,8 @@
 //!
 //! Source: win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS; docs/behaviour.md, "Chains".
 
+use std::ops::Range;
+
 use crate::ids::{ContextId, FlowId, RedirectHandle};
 use crate::profile::Profile;
 
@@ -28,6 +30,8 @@ pub struct Records {
     /// The handles of `entries`, sorted: a callout asks "did I redirect this?" at every connect of a chain.
     handles: Vec<RedirectHandle>,
     blob: Box<[u8]>,
+    /// The checksum of the entries' bytes, with which that of a longer chain goes on.
+    sum: u64,
 }
 
 /// `FWPS_CONNECTION_REDIRECT_STATE`: what a callout learns of a connection's past.
@@ -90,25 +94,49 @@ pub fn redirect_state(records: Option<&Records>, handle: RedirectHandle) -> Redi
     }
 }
 
+// The blob: a magic number, how many entries follow, a checksum, the rest of the header; then the entries, each with
+// handle, context and connection in front. What the profile's sizes leave over is 0.
 const MAGIC: [u8; 4] = *b"WFPR";
-const CHECKSUM: std::ops::Range<usize> = 8..16;
+const COUNT: Range<usize> = 4..8;
+const CHECKSUM: Range<usize> = 8..16;
+const FLOW: Range<usize> = 16..24;
 
 impl Records {
     /// The records of a connection that came with `earlier` and was then redirected by `added`.
     pub(crate) fn extended(earlier: Option<&Self>, added: &[Entry], profile: &Profile) -> Self {
-        let (entries, handles) = earlier.map_or((&[][..], &[][..]), |r| (&r.entries, &r.handles));
-        let mut all = Vec::with_capacity(entries.len() + added.len());
-        all.extend_from_slice(entries);
-        all.extend_from_slice(added);
-        let mut sorted = Vec::with_capacity(handles.len() + added.len());
-        sorted.extend_from_slice(handles);
-        for entry in added {
-            if let Err(place) = sorted.binary_search(&entry.handle) {
-                sorted.insert(place, entry.handle);
-            }
+        let (header, hop) = sizes(profile);
+        let before = earlier.map_or(0, |records| records.entries.len());
+        let mut entries = Vec::with_capacity(before + added.len());
+        let mut handles = Vec::with_capacity(before + added.len());
+        let mut blob = Vec::with_capacity(header + (before + added.len()) * hop);
+        let mut sum = SEED;
+        if let Some(earlier) = earlier {
+            entries.extend_from_slice(&earlier.entries);
+            handles.extend_from_slice(&earlier.handles);
+            blob.extend_from_slice(&earlier.blob);
+            sum = earlier.sum;
+        } else {
+            blob.extend_from_slice(&MAGIC);
+            blob.resize(header, 0);
         }
-        let blob = serialize(&all, profile);
-        Self { entries: all, handles: sorted, blob }
+        for entry in added {
+            entries.push(*entry);
+            if let Err(place) = handles.binary_search(&entry.handle) {
+                handles.insert(place, entry.handle);
+            }
+            let start = blob.len();
+            let context = entry.context.map_or(0, |context| context.0 + 1);
+            for number in [entry.handle.0, context, entry.flow.0] {
+                blob.extend_from_slice(&number.to_le_bytes());
+            }
+            blob.resize(start + hop, 0);
+            sum = absorbed(sum, &blob[start..]);
+        }
+        let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        blob[COUNT].copy_from_slice(&count.to_le_bytes());
+        let checksum = checksum(sum, &blob[..header]);
+        blob[CHECKSUM].copy_from_slice(&checksum);
+        Self { entries, handles, blob: blob.into(), sum }
     }
 
     /// So many bytes of a blob tell how long it is.
@@ -116,30 +144,39 @@ impl Records {
 
     /// How long a blob with this start is, in bytes; `None` where it is the start of no blob.
     pub(crate) fn blob_length(start: &[u8], profile: &Profile) -> Option<u64> {
-        let (header, hop) = (u64::from(profile.record_header_bytes), u64::from(profile.record_bytes_per_hop));
-        let count = u32::from_le_bytes(start.get(4..8)?.try_into().ok()?);
-        (count > 0 && start.starts_with(&MAGIC)).then(|| header + u64::from(count) * hop)
+        let (header, hop) = sizes(profile);
+        let count = u32::from_le_bytes(start.get(COUNT)?.try_into().ok()?);
+        (count > 0 && start.starts_with(&MAGIC)).then(|| header as u64 + u64::from(count) * hop as u64)
+    }
+
+    /// The connection that the last entry of a blob names.
+    pub(crate) fn last_flow(blob: &[u8], profile: &Profile) -> Option<FlowId> {
+        let (_, hop) = sizes(profile);
+        let last = blob.get(blob.len().checked_sub(hop)?..)?;
+        number(last, FLOW).map(FlowId)
     }
 
     /// Reads a blob that [`Records::blob`] gave; `None` for any other bytes.
     pub(crate) fn from_blob(blob: &[u8], profile: &Profile) -> Option<Self> {
-        let (header, hop) = (profile.record_header_bytes as usize, profile.record_bytes_per_hop as usize);
-        if Self::blob_length(blob, profile)? != blob.len() as u64 || blob[CHECKSUM] != checksum(blob) {
+        let (header, hop) = sizes(profile);
+        if Self::blob_length(blob, profile)? != blob.len() as u64 {
             return None;
         }
-        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
-        let mut entries = Vec::with_capacity((blob.len() - header) / hop);
-        for entry in blob[header..].chunks_exact(hop) {
-            entries.push(Entry {
-                handle: RedirectHandle(number(&entry[..8])?),
-                context: number(&entry[8..16])?.checked_sub(1).map(ContextId),
-                flow: FlowId(number(&entry[16..24])?),
-            });
+        let chunks = blob[header..].chunks_exact(hop);
+        let sum = chunks.clone().fold(SEED, absorbed);
+        if blob[CHECKSUM] != checksum(sum, &blob[..header]) {
+            return None;
         }
+        let entry = |bytes| {
+            let handle = RedirectHandle(number(bytes, 0..8)?);
+            let context = number(bytes, 8..16)?.checked_sub(1).map(ContextId);
+            Some(Entry { handle, context, flow: FlowId(number(bytes, FLOW)?) })
+        };
+        let entries: Vec<Entry> = chunks.map(entry).collect::<Option<_>>()?;
         let mut handles: Vec<RedirectHandle> = entries.iter().map(|entry| entry.handle).collect();
         handles.sort_unstable();
         handles.dedup();
-        Some(Self { entries, handles, blob: blob.into() })
+        Some(Self { entries, handles, blob: blob.into(), sum })
     }
 
     /// The redirects, oldest first.
@@ -162,33 +199,28 @@ impl Records {
     }
 }
 
-fn serialize(entries: &[Entry], profile: &Profile) -> Box<[u8]> {
-    let (header, hop) = (profile.record_header_bytes as usize, profile.record_bytes_per_hop as usize);
-    let mut blob = vec![0; header + entries.len() * hop].into_boxed_slice();
-    blob[..4].copy_from_slice(&MAGIC);
-    blob[4..8].copy_from_slice(&u32::try_from(entries.len()).unwrap_or(u32::MAX).to_le_bytes());
-    for (bytes, entry) in blob[header..].chunks_exact_mut(hop).zip(entries) {
-        bytes[..8].copy_from_slice(&entry.handle.0.to_le_bytes());
-        bytes[8..16].copy_from_slice(&entry.context.map_or(0, |context| context.0 + 1).to_le_bytes());
-        bytes[16..24].copy_from_slice(&entry.flow.0.to_le_bytes());
-    }
-    let sum = checksum(&blob);
-    blob[CHECKSUM].copy_from_slice(&sum);
-    blob
+/// Bytes of a blob's header, and of each of its entries.
+fn sizes(profile: &Profile) -> (usize, usize) {
+    (profile.record_header_bytes as usize, profile.record_bytes_per_hop as usize)
 }
 
-/// Changes with any single bit outside the checksum itself: a multiplication by an odd number and an addition
-/// lose nothing.
-fn checksum(blob: &[u8]) -> [u8; 8] {
-    let words = |bytes: &[u8], sum: u64| {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let last = rest.iter().fold(rest.len() as u64, |word, byte| word << 8 | u64::from(*byte));
-        let sum = words.iter().fold(sum, |sum, word| {
-            (sum.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        });
-        (sum.rotate_left(23) ^ last).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    };
-    words(&blob[CHECKSUM.end..], words(&blob[..CHECKSUM.start], blob.len() as u64)).to_le_bytes()
+fn number(bytes: &[u8], place: Range<usize>) -> Option<u64> {
+    bytes.get(place)?.try_into().map(u64::from_le_bytes).ok()
+}
+
+const SEED: u64 = 0x5EED;
+
+/// Entry by entry, so that a longer chain costs only what is new; the header, with the count, comes last.
+fn checksum(entries: u64, header: &[u8]) -> [u8; 8] {
+    absorbed(absorbed(entries, &header[..CHECKSUM.start]), &header[CHECKSUM.end..]).to_le_bytes()
+}
+
+/// Differs for bytes that differ in a single bit: multiplying by an odd number and adding lose nothing.
+fn absorbed(sum: u64, bytes: &[u8]) -> u64 {
+    let mixed = |sum: u64, word: u64| (sum.rotate_left(23) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let sum = words.iter().fold(sum, |sum, word| mixed(sum, u64::from_le_bytes(*word)));
+    mixed(sum, rest.iter().fold(rest.len() as u64, |word, byte| word << 8 | u64::from(*byte)))
 }
 
 #[cfg(test)]
@@ -226,6 +258,17 @@ mod tests {
         assert_eq!((one.blob().len(), two.blob().len()), (128, 224));
         assert_eq!(Records::from_blob(two.blob(), &profile), Some(two.clone()));
         assert_eq!(two.handles(), [RedirectHandle(4), RedirectHandle(5)]);
+    }
+
+    #[test]
+    fn records_are_the_same_whether_they_grew_or_were_made_at_once() {
+        let profile = Profile { record_bytes_per_hop: 27, ..Profile::default() };
+        let grown = [3, 1, 2, 1].iter().fold(None, |earlier: Option<Records>, handle| {
+            Some(Records::extended(earlier.as_ref(), &[entry(*handle)], &profile))
+        });
+        let at_once = Records::extended(None, &[3, 1, 2, 1].map(entry), &profile);
+        assert_eq!(grown.as_ref(), Some(&at_once));
+        assert_eq!(Records::from_blob(at_once.blob(), &profile), grown);
     }
 
     #[test]

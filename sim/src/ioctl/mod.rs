@@ -95,7 +95,7 @@ struct Call<'w> {
     /// What a query would store, where there is something.
     output: Option<&'w [u8]>,
     /// What SET was given, where that is records.
-    records: Option<Records>,
+    records: Option<Arc<Records>>,
 }
 
 impl World {
@@ -131,7 +131,7 @@ impl World {
             elevated: processes.get(&pid).is_some_and(|process| process.elevated),
             output,
             records: match operation {
-                Some(Operation::SetRecords) => set_records::input(memory, pid, buffers, profile),
+                Some(Operation::SetRecords) => set_records::input(memory, pid, buffers, profile, flows),
                 _ => None,
             },
         };

@@ -51,45 +51,59 @@ pub enum Cause {
     SetStale,
 }
 
-/// Every cause, the first that holds decides, with where the order comes from.
-///
-/// The documents say hardly anything about the order. Where nothing is documented, the table follows what any
-/// implementation must do first: find the socket, the word to report in and the operation, then look at the
-/// arguments, then at the state of the socket, then at what it has to tell.
-pub const PRECEDENCE: [(Cause, &str); 18] = [
-    (Cause::NotASocket, "not documented; Wine 8.0 finds an unknown code first"),
-    (Cause::BytesReturnedPointer, "not documented; Wine 8.0 reports it before the unknown code"),
-    (Cause::UnknownCode, "not documented"),
-    (Cause::InputPointer, "not documented"),
-    (Cause::OutputPointer, "not documented"),
-    (Cause::QueryInput, "not documented"),
-    (Cause::SetOutput, "not documented"),
-    (Cause::SetEmpty, "not documented"),
-    (Cause::BelowUlong, "win32, WSAEINVAL: of the length alone, whatever would be stored"),
-    (Cause::NotElevated, "not documented"),
-    (Cause::NotConnected, "not documented"),
-    (Cause::NotRedirected, "a size cannot be told of what is not there"),
-    (Cause::NoContext, "a size cannot be told of what is not there"),
-    (Cause::SizeQuery, "win32, Remarks"),
-    (Cause::TooSmall, "win32, Remarks"),
-    (Cause::SetState, "not documented"),
-    (Cause::SetMalformed, "not documented"),
-    (Cause::SetStale, "not documented"),
-];
+/// Declares [`PRECEDENCE`] and what follows from it, so that the order stands in one place.
+macro_rules! precedence {
+    ($(#[$doc:meta])* $($cause:ident: $source:literal;)*) => {
+        $(#[$doc])*
+        pub const PRECEDENCE: [(Cause, &str); [$(Cause::$cause),*].len()] = [$((Cause::$cause, $source)),*];
+
+        impl Call<'_> {
+            /// How the call fails, if it does: by the first cause of [`PRECEDENCE`] that holds.
+            pub(super) fn first_failure(&self) -> Option<Failure> {
+                // Written out, not a loop over the table: so each step is compiled for its cause alone.
+                $(if let Some(failure) = self.failure(Cause::$cause) {
+                    return Some(failure);
+                })*
+                None
+            }
+        }
+    };
+}
+
+precedence! {
+    /// Every cause, the first that holds decides, with where the order comes from.
+    ///
+    /// The documents say hardly anything about the order. Where nothing is documented, the table follows what any
+    /// implementation must do first: find the socket, the word to report in and the operation, then look at the
+    /// arguments, then at the state of the socket, then at what it has to tell.
+    NotASocket: "not documented; Wine 8.0 finds an unknown code first";
+    BytesReturnedPointer: "not documented; Wine 8.0 reports it before the unknown code";
+    UnknownCode: "not documented";
+    InputPointer: "not documented";
+    OutputPointer: "not documented";
+    QueryInput: "not documented";
+    SetOutput: "not documented";
+    SetEmpty: "not documented";
+    BelowUlong: "win32, WSAEINVAL: of the length alone, whatever would be stored";
+    NotElevated: "not documented";
+    NotConnected: "not documented";
+    NotRedirected: "a size cannot be told of what is not there";
+    NoContext: "a size cannot be told of what is not there";
+    SizeQuery: "win32, Remarks";
+    TooSmall: "win32, Remarks";
+    SetState: "not documented";
+    SetMalformed: "not documented";
+    SetStale: "not documented";
+}
 
 /// Bytes of a ULONG, the least output length that the parameter text allows.
 const ULONG: u32 = 4;
 
 impl Call<'_> {
-    /// How the call fails, if it does: by the first cause of [`PRECEDENCE`] that holds.
-    #[inline]
-    pub(super) fn first_failure(&self) -> Option<Failure> {
-        PRECEDENCE.iter().find_map(|(cause, _)| self.failure(*cause))
-    }
-
     /// How the call fails by this cause, if it holds.
-    #[inline]
-    pub(super) fn failure(&self, cause: Cause) -> Option<Failure> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "of each call with a constant only one arm is left")]
+    fn failure(&self, cause: Cause) -> Option<Failure> {
         let profile = self.profile;
         let plain = |error| Failure::new(error, profile.bytes_on_error);
         let invalid = plain(WinsockError::WSAEINVAL);

@@ -15,13 +15,25 @@ use crate::socket::{Connection, Flow, Side, Socket, State};
 use crate::world::World;
 
 /// The records in the input buffer; `None` where it holds none.
-pub(super) fn input(memory: &Memory, pid: Pid, buffers: &IoctlBuffers, profile: &Profile) -> Option<Records> {
+pub(super) fn input(
+    memory: &Memory,
+    pid: Pid,
+    buffers: &IoctlBuffers,
+    profile: &Profile,
+    flows: &BTreeMap<FlowId, Arc<Flow>>,
+) -> Option<Arc<Records>> {
     // A length that the blob itself denies is not worth reading: it can be 4 GiB.
     let start = memory.read(pid, buffers.input, Records::LENGTH_KNOWN_AFTER.into())?;
     if Records::blob_length(&start, profile) != Some(buffers.input_length.into()) {
         return None;
     }
-    Records::from_blob(&memory.read(pid, buffers.input, buffers.input_length.into())?, profile)
+    let blob = memory.read(pid, buffers.input, buffers.input_length.into())?;
+    // Mostly these are the very bytes that a connection arrived with.
+    let flow = Records::last_flow(&blob, profile).and_then(|flow| flows.get(&flow));
+    match flow.and_then(|flow| flow.records.as_ref()) {
+        Some(arrived) if arrived.blob() == &*blob => Some(Arc::clone(arrived)),
+        _ => Records::from_blob(&blob, profile).map(Arc::new),
+    }
 }
 
 /// What SET comes to on a socket in this state.
@@ -47,7 +59,7 @@ pub(super) fn is_stale(records: &Records, flows: &BTreeMap<FlowId, Arc<Flow>>) -
 impl World {
     /// A SET that nothing stands in the way of. `None` is input without records: it takes away those that were set
     /// where it is `empty`, and does nothing where it is malformed.
-    pub(super) fn set_records(&mut self, id: SocketId, records: Option<Records>, empty: bool) {
+    pub(super) fn set_records(&mut self, id: SocketId, records: Option<Arc<Records>>, empty: bool) {
         let profile = Arc::clone(&self.profile);
         let Some(socket) = self.socket_mut(id) else { return };
         if effect(socket, &profile) != Effect::Effective {
@@ -57,11 +69,11 @@ impl World {
             Some(added) => {
                 let records = match (profile.set_twice, socket.records.as_deref()) {
                     (SetTwice::Append, Some(earlier)) => {
-                        Records::extended(Some(earlier), added.entries(), &profile)
+                        Arc::new(Records::extended(Some(earlier), added.entries(), &profile))
                     }
                     _ => added,
                 };
-                socket.records = Some(Arc::new(records));
+                socket.records = Some(records);
             }
             None if empty => socket.records = None,
             None => {}

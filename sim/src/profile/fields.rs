@@ -381,7 +381,7 @@ profile! {
     }
 
     unroutable_source: WinsockError, "unroutable-source",
-        "The error of a connect between loopback and another address.";
+        "The error of a connect from a bound address from which the target cannot be reached.";
     source "microsoft/ebpf-for-windows tests/connect_redirect; mullvad/win-split-tunnel src/firewall/callouts.cpp";
     built-in [WinsockError::WSAEADDRNOTAVAIL, WinsockError::WSAEADDRNOTAVAIL, WinsockError::WSAEADDRNOTAVAIL];
     values {

@@ -77,16 +77,19 @@ impl World {
         caller: Caller,
         socket: SocketHandle,
     ) -> Result<Completion<SocketHandle>, WinsockError> {
-        let nonblocking = self.view(caller, socket)?.kind.nonblocking;
         let listener = self.lookup(caller, socket)?;
-        if let Some(flow) = self.next_connection(listener)? {
+        let socket = self.socket_mut(listener).ok_or(WinsockError::WSAENOTSOCK)?;
+        let nonblocking = socket.kind.nonblocking;
+        let State::Listening(listening) = &mut socket.state else { return Err(WinsockError::WSAEINVAL) };
+        if let Some(flow) = listening.queue.pop_front() {
             return self.accept_flow(caller.pid, listener, flow).map(Completion::Done);
         }
         if nonblocking {
             return Err(WinsockError::WSAEWOULDBLOCK);
         }
         let pending = self.pend(caller.pid, PendingCall::Accept { listener });
-        Ok(self.wait_for_connection(listener, pending))
+        self.wait_for_connection(listener, pending);
+        Ok(Completion::Pending(pending))
     }
 
     /// `AcceptEx` without a first block of data: connects `accepting`, a socket of the listening one's kind that is
@@ -109,12 +112,14 @@ impl World {
         if !suits {
             return Err(WinsockError::WSAEINVAL);
         }
-        if let Some(flow) = self.next_connection(listener)? {
+        let listening = self.listening_mut(listener).ok_or(WinsockError::WSAEINVAL)?;
+        if let Some(flow) = listening.queue.pop_front() {
             return self.accept_flow_on(socket, flow).map(Completion::Done);
         }
         let pending = self.pend(caller.pid, PendingCall::AcceptEx { listener, socket });
         self.set_state(socket, State::Accepting(pending));
-        Ok(self.wait_for_connection(listener, pending))
+        self.wait_for_connection(listener, pending);
+        Ok(Completion::Pending(pending))
     }
 
     /// `setsockopt(SO_UPDATE_ACCEPT_CONTEXT)`: until then a socket of AcceptEx can do little but send and receive.
@@ -145,15 +150,10 @@ impl World {
         }
     }
 
-    fn next_connection(&mut self, listener: SocketId) -> Result<Option<FlowId>, WinsockError> {
-        Ok(self.listening_mut(listener).ok_or(WinsockError::WSAEINVAL)?.queue.pop_front())
-    }
-
-    fn wait_for_connection<T>(&mut self, listener: SocketId, pending: PendingId) -> Completion<T> {
+    fn wait_for_connection(&mut self, listener: SocketId, pending: PendingId) {
         if let Some(listening) = self.listening_mut(listener) {
             listening.waiting.push_back(pending);
         }
-        Completion::Pending(pending)
     }
 
     /// A new socket for a connection, of the listening one's kind.

@@ -46,15 +46,16 @@ impl World {
             port if self.is_free(host, port, ip) => port,
             _ => return Err(WinsockError::WSAEADDRINUSE),
         };
-        self.take_port(id, SocketAddr::new(ip, port));
+        let local = SocketAddr::new(ip, port);
+        if let Some(socket) = self.socket_mut(id) {
+            socket.local = Some(address::written_in(kind.family, local));
+        }
+        self.take_port(id, host, local);
         Ok(())
     }
 
-    /// Binds a socket to an address and port that are known to be free.
-    pub(crate) fn take_port(&mut self, id: SocketId, local: SocketAddr) {
-        let Some(socket) = self.socket_mut(id) else { return };
-        socket.local = Some(address::written_in(socket.kind.family, local));
-        let host = socket.host;
+    /// A socket has a port from here on that is known to be free.
+    pub(crate) fn take_port(&mut self, id: SocketId, host: HostId, local: SocketAddr) {
         self.ports.insert((host, local.port(), local.ip().to_canonical(), id));
         if self.first_free_port(host) == local.port() {
             self.port_hints.insert(host, local.port().saturating_add(1));

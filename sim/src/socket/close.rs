@@ -1,5 +1,8 @@
 //! `closesocket`, and everything that ends with a socket.
 
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
 use super::{Connection, PendingCall, Side, Socket, State};
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, Pid, SocketHandle};
@@ -20,16 +23,16 @@ impl World {
     /// Whether there was such a descriptor.
     pub(crate) fn release_descriptor(&mut self, pid: Pid, handle: SocketHandle) -> bool {
         let Some(id) = self.descriptors.remove(&(pid, handle)) else { return false };
-        let last = self.socket_mut(id).is_none_or(|socket| {
-            socket.descriptors -= 1;
-            socket.descriptors == 0
-        });
-        if last && let Some(socket) = self.sockets.remove(&id) {
-            if let Some(local) = socket.local {
-                self.give_port_back(id, socket.host, local);
-            }
-            self.end_socket(&socket);
+        let Entry::Occupied(mut entry) = self.sockets.entry(id) else { return true };
+        if entry.get().descriptors > 1 {
+            Arc::make_mut(entry.get_mut()).descriptors -= 1;
+            return true;
         }
+        let socket = entry.remove();
+        if let Some(local) = socket.local {
+            self.give_port_back(id, socket.host, local);
+        }
+        self.end_socket(&socket);
         true
     }
 

@@ -208,7 +208,11 @@ impl World {
         let Some(listener) = self.listener(to, target).filter(|id| !silent && !self.backlog_is_full(*id))
         else {
             if bound.is_none() {
-                self.take_port(id, SocketAddr::new(family.unspecified(), local.port()));
+                let wildcard = SocketAddr::new(family.unspecified(), local.port());
+                self.take_port(id, from, wildcard);
+                if let Some(socket) = self.socket_mut(id) {
+                    socket.local = Some(wildcard);
+                }
             }
             if !silent {
                 return Err(WinsockError::WSAECONNREFUSED);
@@ -224,17 +228,18 @@ impl World {
             ShownPeer::Original => destination,
             ShownPeer::Redirected => address::written_in(family, target),
         };
-        match bound {
-            None => self.take_port(id, local),
-            // A socket that was bound to all addresses has one of them when it is connected.
-            Some(bound) if bound.ip().to_canonical().is_unspecified() => {
+        // A socket that was bound to all addresses has one of them when it is connected.
+        if bound.is_none_or(|bound| bound.ip().to_canonical().is_unspecified()) {
+            if let Some(bound) = bound {
                 self.give_port_back(id, from, bound);
-                self.take_port(id, local);
             }
-            Some(_) => {}
+            self.take_port(id, from, local);
         }
-        let updated = manner != Manner::Overlapped;
-        self.set_state(id, State::Connected(Connection { flow, side: Side::Client, peer, updated }));
+        if let Some(socket) = self.socket_mut(id) {
+            let updated = manner != Manner::Overlapped;
+            socket.local = Some(address::written_in(family, local));
+            socket.state = State::Connected(Connection { flow, side: Side::Client, peer, updated });
+        }
         self.connection_arrived(listener, flow);
         Ok(Reached::Connected(flow))
     }
@@ -286,8 +291,8 @@ impl World {
             .copied()
     }
 
-    /// The source address and port of the connection. A bound socket keeps its own, and cannot reach over the
-    /// border between loopback and the rest.
+    /// The source address and port of the connection. A bound socket keeps its own, and cannot reach the other
+    /// family, nor over the border between loopback and the rest.
     fn source_of_connection(
         &self,
         host: HostId,
@@ -299,13 +304,18 @@ impl World {
             let port = self.free_port(host).ok_or(WinsockError::WSAENOBUFS)?;
             return Ok(SocketAddr::new(source, port));
         };
-        let (ip, port) = (bound.ip().to_canonical(), bound.port());
+        let (ip, port, to) = (bound.ip().to_canonical(), bound.port(), target.ip().to_canonical());
+        let leads_there = match ip {
+            // The wildcard address of an IPv6 socket stands for IPv4 addresses too.
+            _ if ip.is_unspecified() => ip.is_ipv6() || to.is_ipv4(),
+            _ => ip.is_ipv4() == to.is_ipv4() && ip.is_loopback() == to.is_loopback(),
+        };
+        if !leads_there {
+            return Err(self.profile.unroutable_source);
+        }
         if ip.is_unspecified() {
             let free = self.is_free(host, port, source);
             return if free { Ok(SocketAddr::new(source, port)) } else { Err(WinsockError::WSAEADDRINUSE) };
-        }
-        if ip.is_loopback() != target.ip().to_canonical().is_loopback() {
-            return Err(self.profile.unroutable_source);
         }
         Ok(SocketAddr::new(ip, port))
     }

@@ -67,14 +67,20 @@ fn failed_connect_leaves_the_socket_bound_to_the_wildcard_and_able_to_connect_el
 #[case::own_to_remote("192.0.2.1:0", SERVER, DONE)]
 #[case::loopback_to_loopback("127.0.0.9:0", "127.0.0.1:7", DONE)]
 #[case::wildcard_to_loopback("0.0.0.0:0", "127.0.0.1:7", DONE)]
-fn bound_socket_stays_on_its_side_of_loopback(
+#[case::v6_to_mapped("[2001:db8::1]:0", SERVER_MAPPED, Err(WinsockError::WSAEADDRNOTAVAIL))]
+#[case::mapped_to_v6("[::ffff:192.0.2.1]:0", SERVER_V6, Err(WinsockError::WSAEADDRNOTAVAIL))]
+#[case::mapped_wildcard_to_v6("[::ffff:0.0.0.0]:0", SERVER_V6, Err(WinsockError::WSAEADDRNOTAVAIL))]
+#[case::wildcard_to_mapped("[::]:0", SERVER_MAPPED, DONE)]
+#[case::mapped_to_mapped("[::ffff:0.0.0.0]:0", SERVER_MAPPED, DONE)]
+fn bound_socket_stays_in_its_family_and_on_its_side_of_loopback(
     #[case] local: &str,
     #[case] to: &str,
     #[case] expected: Result<Completion<()>, WinsockError>,
 ) {
     let mut m = Machine::default();
     m.service_at(7);
-    let socket = m.bound(SocketKind::V4, local);
+    let kind = if address(local).is_ipv4() { SocketKind::V4 } else { SocketKind::DUAL };
+    let socket = m.bound(kind, local);
     assert_eq!(m.connect(socket, to), expected);
 }
 
