@@ -34,6 +34,7 @@ fn careful(name: &str, port: u16) -> CalloutSpec {
     CalloutSpec {
         name: name.into(),
         sublayer: 100,
+        sublayer_of: None,
         weight: 0,
         handle: HandleSpec::One,
         heeds_earlier_redirect: true,

@@ -163,7 +163,7 @@ fn sound_file_passes() {
 #[case("unknown-profile-value", "set-twice: replace", "set-twice: often")]
 #[case("unknown-requirement", "chains.bounded", "chains.bound")]
 // What does not go together.
-#[case("callout-that-redirects-to-nothing", "redirect-to: proxy", "on: {not-redirected: redirect}")]
+#[case("callout-that-redirects-to-nothing", "redirect-to: proxy", "in-state: {not-redirected: redirect}")]
 #[case("step-that-does-nothing", "op: {bind: {socket: client, to: 'any:2000'}}", "thread: 0")]
 #[case("step-without-a-process", "- process: app\n        op", "- op")]
 #[case(

@@ -111,12 +111,12 @@ fn run_exits_with_1_where_a_case_fails_and_shows_its_line_and_the_hops() {
     assert!(called.stdout.contains("\n3 cases: 2 passed, 1 failed, 0 skipped in "));
     let failure = "\
 error: mine#hopes, step 1
-  --> mine.yaml:17:17
+  --> mine.yaml:17:33
    |
 17 |         expect: {outcome: {end: reached}}
-   |                 ^^^^^^^^^^^^^^^^^^^^^^^^^ expected: end reached
+   |                                 ^^^^^^^ expected: end reached
    |
-   = help: observed: end loop after 3 connects (proxy go round: never-set)
+   = help: observed: end loop after 3 connects (proxy goes round: never-set)
   connect 1: app dials server:443 over IPv4, no records
 ";
     assert!(called.stdout.contains(failure), "{}", called.stdout);
@@ -414,7 +414,7 @@ const FAILURE_AND_LOOP: &str = "
       \"file\": \"mine.yaml\",
       \"line\": 12,
       \"status\": \"failed\",
-      \"reason\": \"step 1: expected end reached; observed end loop after 3 connects (proxy go round: never-set)\",
+      \"reason\": \"step 1: expected end reached; observed end loop after 3 connects (proxy goes round: never-set)\",
       \"requirements\": [
         \"chains.never-set\",
         \"chains.bounded\"
@@ -429,7 +429,7 @@ const FAILURE_AND_LOOP: &str = "
         \"step\": 1,
         \"line\": 17,
         \"expected\": \"end reached\",
-        \"observed\": \"end loop after 3 connects (proxy go round: never-set)\"
+        \"observed\": \"end loop after 3 connects (proxy goes round: never-set)\"
       },
       \"outcome\": {
         \"end\": \"loop\",

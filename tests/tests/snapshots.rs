@@ -49,7 +49,7 @@ fn trace_of_three_vendors_shows_the_mapped_family_and_growing_records() {
 #[test]
 fn trace_of_a_loop_shows_who_goes_round_and_where_the_records_are_lost() {
     let cases = "  - id: second-forgets\n    services: {proxy-b: {set: never}}\n    \
-                     steps: [{follow: {from: app, to: 'server:443'}}]\n";
+                     steps: [{follow: {from: app, to: 'server:443'}, expect: {outcome: {end: loop}}}]\n";
     assert_text("trace-of-a-loop", &played(&vendors(&["a", "b"]), cases).summary(true));
 }
 

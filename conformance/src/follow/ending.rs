@@ -118,7 +118,7 @@ impl Why {
                 "it dialled without setting the redirect records, so the callouts saw a new connection"
             }
             Self::SetAfterConnect => {
-                "it set the redirect records after connecting, when the connect had been classified without them"
+                "it set the redirect records too late, when the connect was classified already or the socket was bound"
             }
             Self::ForeignRecords => {
                 "it set the redirect records of another connection, in which a callout could not see its own redirect"

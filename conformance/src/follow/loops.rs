@@ -59,7 +59,12 @@ impl Key {
 
 /// The last of `hops` is the same as the one at `first`: who goes round, and why.
 pub(super) fn explain(hops: &[HopReport], first: usize) -> Cycle {
-    let services = hops[first..hops.len() - 1].iter().map(|hop| Name::clone(&hop.by)).collect();
+    // A service that dials again after a failure is one service, not two.
+    let services = hops[first..hops.len() - 1]
+        .iter()
+        .filter(|hop| hop.error.is_none())
+        .map(|hop| Name::clone(&hop.by))
+        .collect();
     // Each connect of the cycle with the one whose acceptor made it, which is not the one before it where that
     // failed; the repeated connect stands for the first.
     let repeated = hops.len() - 1;

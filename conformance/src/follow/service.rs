@@ -150,8 +150,8 @@ pub struct Grow {
     #[serde(default = "grow_to")]
     pub to: u32,
     /// The errors on which it grows; by default any that a buffer can be the cause of.
-    #[serde(default = "grow_on")]
-    pub on: Vec<ErrorName>,
+    #[serde(default = "grow_errors")]
+    pub errors: Vec<ErrorName>,
 }
 
 fn grow_from() -> u32 {
@@ -162,14 +162,14 @@ fn grow_to() -> u32 {
     65536
 }
 
-fn grow_on() -> Vec<ErrorName> {
+fn grow_errors() -> Vec<ErrorName> {
     use WinsockError as E;
     [E::ERROR_INSUFFICIENT_BUFFER, E::WSAEFAULT, E::WSAEINVAL, E::WSAENOBUFS].map(ErrorName).to_vec()
 }
 
 impl Default for Grow {
     fn default() -> Self {
-        Self { from: grow_from(), to: grow_to(), on: grow_on() }
+        Self { from: grow_from(), to: grow_to(), errors: grow_errors() }
     }
 }
 

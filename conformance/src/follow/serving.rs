@@ -241,7 +241,7 @@ fn ask(
             let mut length = grow.from;
             loop {
                 let (result, told) = query(length)?;
-                let grows = result.is_err_and(|error| grow.on.iter().any(|name| name.0 == error));
+                let grows = result.is_err_and(|error| grow.errors.iter().any(|name| name.0 == error));
                 let next = if told > length { told } else { length.saturating_mul(2).max(1) };
                 if !grows || length >= grow.to {
                     return Ok(result);

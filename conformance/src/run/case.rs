@@ -8,8 +8,10 @@ use wfp_sim::Profile;
 use wfp_sim::profile::Field;
 
 use super::{CaseRun, Failure, Options, Status, trace};
-use crate::follow::{Ending, Follower, Journey};
-use crate::scenario::{Case, Expect, Known, LoadedCase, OkExpect, Step, Sweep, SweepRow, families};
+use crate::follow::{End, Ending, Follower, Journey};
+use crate::scenario::{
+    Case, Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow, families,
+};
 use crate::vocabulary::{
     Backend, BackendFault, Call, Endpoint, Feature, HostSpec, Length, Name, Observation, Op, Place,
     ProcessSpec, SetUp, Settings,
@@ -276,13 +278,15 @@ impl Player<'_> {
     }
 
     fn check_ending(&mut self, index: usize, step: &Step, ending: &Ending) -> Option<Failure> {
-        let expect = step.expect.as_ref()?;
+        let reached = Expect::Outcome(OutcomeExpect::ends(End::Reached));
+        let expect = step.expect.as_ref().unwrap_or(&reached);
         if matches!(expect, Expect::OneOf(_) | Expect::ByProfile(_)) {
             self.run.observed.push(ending.to_string());
         }
         let blob = |_: &str| None;
-        let (expected, observed) = expect.check_ending(ending, self.known(&blob))?;
-        Some(self.failure(index, &["expect"], expected, observed))
+        let Difference { path, expected, observed } = expect.check_ending(ending, self.known(&blob))?;
+        let path: Vec<&str> = std::iter::once("expect").chain(path.iter().map(String::as_str)).collect();
+        Some(self.failure(index, &path, expected, observed))
     }
 
     /// A failure at a place of a step.

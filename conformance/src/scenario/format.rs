@@ -116,6 +116,9 @@ pub struct Callout {
     /// The weight of its sublayer: heavier ones are asked first.
     #[serde(default = "middle")]
     pub sublayer: u16,
+    /// Another callout, written before this one, whose sublayer it shares; by default it has one of its own.
+    #[serde(default)]
+    pub sublayer_of: Option<Name>,
     /// The weight of its filters in that sublayer.
     #[serde(default)]
     pub weight: u64,
@@ -140,8 +143,8 @@ pub struct Callout {
     /// What it does in each redirect state. By default it redirects what nobody or only others redirected, and
     /// permits the rest.
     #[serde(default)]
-    pub on: IndexMap<StateName, DecisionSpec>,
-    /// Rules that come before `exempt` and `on`; the first that fits decides.
+    pub in_state: IndexMap<StateName, DecisionSpec>,
+    /// Rules that come before `exempt` and `in-state`; the first that fits decides.
     #[serde(default)]
     pub rules: Vec<RuleSpec>,
     /// What context it leaves for its service.
@@ -177,11 +180,12 @@ impl Callout {
             states: vec![state],
             processes: Vec::new(),
             r#match: Match::default(),
-            r#do: self.on.get(&state).copied().unwrap_or_else(|| self.careful(state)),
+            r#do: self.in_state.get(&state).copied().unwrap_or_else(|| self.careful(state)),
         }));
         CalloutSpec {
             name: Name::clone(name),
             sublayer: self.sublayer,
+            sublayer_of: self.sublayer_of.clone(),
             weight: self.weight,
             handle: self.handle,
             heeds_earlier_redirect: self.heeds_earlier_redirect,

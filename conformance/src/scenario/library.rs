@@ -36,6 +36,15 @@ impl Library {
         }
     }
 
+    /// The part of a case's name that its file gives, wherever the command is called from.
+    pub(super) fn case_path(&self, file: &Path, argument: &Path) -> String {
+        let whole = |path: &Path| match self {
+            Self::Disk => plain(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            Self::Texts(_) => path.to_owned(),
+        };
+        case_path(&whole(file), &whole(argument))
+    }
+
     /// The scenario files that an argument stands for: a file is itself, a folder all YAML below it, by name.
     pub(super) fn files(&self, argument: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
         let mut files = Vec::new();
@@ -107,7 +116,7 @@ pub(super) fn plain(path: &Path) -> PathBuf {
 
 /// The part of a case's name that its file gives: the path below the nearest folder named `scenarios`, else below
 /// the argument, without its extension.
-pub(super) fn case_path(file: &Path, argument: &Path) -> String {
+fn case_path(file: &Path, argument: &Path) -> String {
     let stem = file.with_extension("");
     let parts: Vec<String> = stem
         .components()

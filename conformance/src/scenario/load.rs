@@ -9,7 +9,7 @@ use wfp_sim::Profile;
 use super::check;
 use super::features;
 use super::format::{CASE_KEYS, Case, FILE_KEYS, GROUND_KEYS, SCHEMA};
-use super::library::{Library, case_path, plain, slashed};
+use super::library::{Library, plain, slashed};
 use crate::requirements::Catalogue;
 use crate::vocabulary::Features;
 use crate::yaml::{Diagnostic, Entry, Kind, Node, Span, from_node, merge, nearest, parse};
@@ -137,7 +137,7 @@ impl<'a> Loader<'a> {
     fn load_file(&mut self, file: &Path, argument: &Path) -> Result<(), Diagnostic> {
         let root = self.read(file)?;
         let ground = self.ground(&root, file, &mut Vec::new())?;
-        let path = case_path(file, argument);
+        let path = self.library.case_path(file, argument);
         let before = self.cases.len();
         for case in root.get("cases").map(Node::items).unwrap_or_default() {
             if self.cases.len() - before > MAX_CASES {

@@ -8,6 +8,7 @@ mod library;
 mod load;
 mod schema;
 
+pub(crate) use expect::Difference;
 pub use expect::{
     ByProfile, BytesExpect, Completes, CycleExpect, ErrorExpect, Expect, HopExpect, Known, OkExpect,
     OutcomeExpect,

@@ -7,13 +7,16 @@ use wfp_sim::engine::{
     Condition, Context, Decision, Filter, Handles, Layer, Policy, Processes, Redirect, Rule, States, Target,
     Test,
 };
-use wfp_sim::{CalloutId, FilterId, Pid, RedirectHandle, RedirectState, World};
+use wfp_sim::{CalloutId, FilterId, Pid, RedirectHandle, RedirectState, SublayerId, World};
 
 use super::addresses::Addresses;
 use crate::vocabulary::{
     CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, Match, Name, RuleSpec, SocketFamily,
     TargetPidSpec,
 };
+
+/// The most that the profile field `context-limit` can say. What is larger is too large by however much.
+const LARGEST_CONTEXT: u32 = 1_048_576;
 
 /// The callouts that are installed, and their names.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +29,7 @@ pub(super) struct Callouts {
 #[derive(Clone, Debug)]
 struct Installed {
     id: CalloutId,
+    sublayer: SublayerId,
     filters: Vec<FilterId>,
     handles: Vec<RedirectHandle>,
 }
@@ -53,7 +57,10 @@ impl Callouts {
         }
         let policy = Policy { handles, heeds_earlier_redirect: spec.heeds_earlier_redirect, rules };
 
-        let sublayer = world.fwpm_sublayer_add(spec.sublayer);
+        let sublayer = match &spec.sublayer_of {
+            Some(other) => self.get(other)?.sublayer,
+            None => world.fwpm_sublayer_add(spec.sublayer),
+        };
         let callout = world.fwps_callout_register(&spec.name, policy);
         let mut filters = Vec::new();
         for conditions in alternatives(&spec.matching, addresses)? {
@@ -74,7 +81,7 @@ impl Callouts {
             Handles::PerFamily { v4, v6 } => vec![v4, v6],
         };
         self.names.insert(callout, Name::clone(&spec.name));
-        self.installed.insert(Name::clone(&spec.name), Installed { id: callout, filters, handles });
+        self.installed.insert(Name::clone(&spec.name), Installed { id: callout, sublayer, filters, handles });
         Ok(())
     }
 
@@ -106,6 +113,12 @@ impl Callouts {
 
     pub(super) fn name(&self, callout: CalloutId) -> Name {
         self.names.get(&callout).cloned().unwrap_or_else(|| "?".into())
+    }
+
+    /// The callout that a filter calls.
+    pub(super) fn name_of_filter(&self, filter: FilterId) -> Name {
+        let owner = self.installed.iter().find(|(_, installed)| installed.filters.contains(&filter));
+        owner.map_or_else(|| "?".into(), |(name, _)| Name::clone(name))
     }
 
     pub(super) fn handle_name(&self, handle: RedirectHandle) -> Name {
@@ -143,7 +156,10 @@ fn redirect(
         ContextSpec::Destination => Context::Destination,
         ContextSpec::DestinationAndSource => Context::DestinationAndSource,
         ContextSpec::Padded(length) => Context::Padded(length),
-        ContextSpec::Opaque(length) => Context::Opaque(vec![0xA5; length as usize].into()),
+        ContextSpec::Opaque(length) => {
+            let length = length.min(LARGEST_CONTEXT + 1);
+            Context::Opaque(vec![0xA5; length as usize].into())
+        }
     };
     Ok(Some(Redirect { target, target_pid, with_handle: spec.handle != HandleSpec::None, context }))
 }

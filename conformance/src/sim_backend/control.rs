@@ -155,7 +155,7 @@ impl SimBackend {
 
     fn buffer(&mut self, caller: Caller, pointer: PointerKind, length: u32, region: u64, fill: u8) -> Buffer {
         let region = match pointer {
-            PointerKind::Null => return Buffer { pointer: Pointer::NULL, region: 0 },
+            PointerKind::NullPointer => return Buffer { pointer: Pointer::NULL, region: 0 },
             PointerKind::Unmapped => return Buffer { pointer: Pointer::UNMAPPED, region: 0 },
             PointerKind::Partly => u64::from(length / 2),
             PointerKind::Valid => region,

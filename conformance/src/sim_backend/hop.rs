@@ -58,7 +58,12 @@ impl SimBackend {
             .map(|seen| Inspected {
                 callout: self.callouts.name(seen.callout),
                 state: seen.state.into(),
-                earlier_redirect: seen.previous_versions.iter().any(|version| version.handle.is_some()),
+                own_context_bytes: seen.context_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
+                previous: seen
+                    .previous_versions
+                    .iter()
+                    .map(|version| self.callouts.name_of_filter(version.modifier))
+                    .collect(),
                 handle: seen.handle.map(|handle| self.callouts.handle_name(handle)),
                 did: match seen.action {
                     Action::Permit => Did::Permit,

@@ -5,6 +5,7 @@ mod callouts;
 mod control;
 mod hop;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -25,7 +26,7 @@ use crate::vocabulary::{
 pub struct SimBackend {
     features: Features,
     world: World,
-    threads: FxHashMap<Name, Vec<Caller>>,
+    threads: FxHashMap<Name, BTreeMap<u32, Caller>>,
     sockets: FxHashMap<Name, Socket>,
     blobs: FxHashMap<Name, Arc<[u8]>>,
     pending: FxHashMap<Name, Pending>,
@@ -79,14 +80,15 @@ impl SimBackend {
     fn caller(&mut self, op: &Op) -> Result<Caller, BackendFault> {
         let unknown = || BackendFault(format!("no process `{}` was started", op.process));
         let threads = self.threads.get_mut(&op.process).ok_or_else(unknown)?;
-        let wanted = op.thread as usize;
-        while threads.len() <= wanted {
-            let Some(thread) = threads.first().and_then(|first| self.world.start_thread(*first)) else {
-                return Err(BackendFault(format!("the process `{}` has ended", op.process)));
-            };
-            threads.push(thread);
+        if let Some(thread) = threads.get(&op.thread) {
+            return Ok(*thread);
         }
-        Ok(threads[wanted])
+        let first = threads.values().next();
+        let Some(thread) = first.and_then(|first| self.world.start_thread(*first)) else {
+            return Err(BackendFault(format!("the process `{}` has ended", op.process)));
+        };
+        threads.insert(op.thread, thread);
+        Ok(thread)
     }
 
     fn socket(&self, name: &Name) -> Result<Socket, BackendFault> {
@@ -150,14 +152,18 @@ impl SimBackend {
         match part {
             SetUp::AddHost(host) => self.addresses.add(&mut self.world, host),
             SetUp::StartProcess(spec) => {
+                if self.threads.contains_key(name) {
+                    return Err(BackendFault(format!("the process `{name}` runs already")));
+                }
                 let host = self.addresses.host(&spec.host).map_err(BackendFault)?;
                 let image = spec.image.as_deref().unwrap_or(name);
                 let caller = self.world.start_process_on(host, image, spec.elevated);
-                self.threads.insert(Name::clone(name), vec![caller]);
+                self.threads.insert(Name::clone(name), BTreeMap::from([(0, caller)]));
             }
             SetUp::InstallCallout(spec) => {
-                let pid =
-                    |name: &Name| self.threads.get(name).and_then(|threads| threads.first()).map(|c| c.pid);
+                let pid = |name: &Name| {
+                    self.threads.get(name).and_then(|threads| threads.values().next()).map(|c| c.pid)
+                };
                 self.callouts.install(&mut self.world, &self.addresses, spec, pid).map_err(BackendFault)?;
             }
         }
@@ -276,8 +282,12 @@ impl SimBackend {
             Call::Duplicate { socket, process } => {
                 let Socket { handle, family } = self.socket(socket)?;
                 let unknown = || BackendFault(format!("no process `{process}` was started"));
-                let pid =
-                    self.threads.get(process).and_then(|threads| threads.first()).ok_or_else(unknown)?.pid;
+                let pid = self
+                    .threads
+                    .get(process)
+                    .and_then(|threads| threads.values().next())
+                    .ok_or_else(unknown)?
+                    .pid;
                 self.world
                     .wsa_duplicate_socket(caller, handle, pid)
                     .map(|there| self.name_socket(name, there, family))

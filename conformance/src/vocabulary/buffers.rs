@@ -120,8 +120,8 @@ pub enum PointerKind {
     /// To memory of the caller.
     #[default]
     Valid,
-    /// It is NULL.
-    Null,
+    /// It is NULL. Not `null`, which is no word in YAML.
+    NullPointer,
     /// To an address without memory.
     Unmapped,
     /// To memory that ends halfway.

@@ -241,8 +241,10 @@ pub struct Inspected {
     pub callout: Name,
     /// The redirect state that it was told.
     pub state: StateName,
-    /// Whether another callout had redirected in the same classify.
-    pub earlier_redirect: bool,
+    /// The bytes of its own context that it was given back.
+    pub own_context_bytes: Option<u32>,
+    /// The callouts that redirected earlier in the same classify, latest first: `previousVersion`.
+    pub previous: Vec<Name>,
     /// The handle that it asked with.
     pub handle: Option<Name>,
     /// What it did.

@@ -50,6 +50,8 @@ pub struct CalloutSpec {
     pub name: Name,
     /// The weight of its sublayer.
     pub sublayer: u16,
+    /// The callout that it shares a sublayer with; by default it has one of its own.
+    pub sublayer_of: Option<Name>,
     /// The weight of its filters.
     pub weight: u64,
     /// Its redirect handles.

@@ -22,6 +22,18 @@ impl Check<'_> {
                 let named: Vec<&str> = path.iter().copied().chain(["by-profile", "field"]).collect();
                 field(self, &by.field, &named);
                 let values = Field::by_name(&by.field).map(|field| field.values).unwrap_or_default();
+                let missing: Vec<&str> = values
+                    .iter()
+                    .map(|(value, _)| *value)
+                    .filter(|value| !by.values.contains_key(*value))
+                    .collect();
+                if !missing.is_empty() {
+                    let message = format!("nothing is expected for `{}`", missing.join("`, `"));
+                    let error = Diagnostic::at(&self.place(&below("by-profile")), message);
+                    self.errors.push(
+                        error.with_help("a `by-profile` says what comes under each value of its field"),
+                    );
+                }
                 for (value, expect) in &by.values {
                     let path: Vec<&str> =
                         path.iter().copied().chain(["by-profile", "values", value]).collect();
@@ -76,7 +88,13 @@ impl Check<'_> {
             let at = |key: &'static str| {
                 path.iter().copied().chain(["outcome", "hops", &index, key]).collect::<Vec<&str>>()
             };
-            for callout in hop.sees.keys().filter(|name| !self.case.callouts.contains_key(*name)) {
+            for callout in hop
+                .sees
+                .keys()
+                .chain(hop.own_context.keys())
+                .chain(hop.sees_redirects_by.keys())
+                .filter(|name| !self.case.callouts.contains_key(*name))
+            {
                 let path: Vec<&str> = at("sees").into_iter().chain([&**callout]).collect();
                 self.unknown_at(&self.key(&path), "callout", callout, &callouts);
             }

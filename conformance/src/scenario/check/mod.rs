@@ -202,16 +202,24 @@ impl<'a> Check<'a> {
             _ => {}
         }
         let redirects = |decision: &DecisionSpec| *decision == DecisionSpec::Redirect;
-        let asked =
-            callout.on.values().any(redirects) || callout.rules.iter().any(|rule| redirects(&rule.r#do));
+        let asked = callout.in_state.values().any(redirects)
+            || callout.rules.iter().any(|rule| redirects(&rule.r#do));
         if asked && !callout.redirects() {
-            let key = if callout.rules.iter().any(|rule| redirects(&rule.r#do)) { "rules" } else { "on" };
+            let key =
+                if callout.rules.iter().any(|rule| redirects(&rule.r#do)) { "rules" } else { "in-state" };
             let error = Diagnostic::at(
                 &self.place(&at(key)),
                 format!("`{name}` redirects, and does not say where to"),
             );
             let help = "`redirect-to` names a service, or `redirect-to-endpoint` another host and port";
             self.errors.push(error.with_help(help));
+        }
+        if let Some(other) = &callout.sublayer_of {
+            let before: Vec<&str> =
+                self.case.callouts.keys().take_while(|known| *known != name).map(|name| &**name).collect();
+            if !before.contains(&&**other) {
+                self.unknown(&at("sublayer-of"), "callout before this one", other, &before);
+            }
         }
         for (index, process) in callout.exempt.iter().enumerate() {
             self.process(process, &["callouts", name, "exempt", &index.to_string()]);

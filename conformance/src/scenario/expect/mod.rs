@@ -9,6 +9,7 @@ use serde::Deserialize;
 use wfp_sim::profile::Field;
 use wfp_sim::{Profile, WinsockError};
 
+pub(crate) use self::outcome::Difference;
 pub use self::outcome::{CycleExpect, HopExpect, OutcomeExpect};
 pub use self::parts::{BytesExpect, ErrorExpect};
 use crate::follow::Ending;
@@ -136,30 +137,40 @@ impl Expect {
         }
     }
 
-    /// Compares with how a followed connection ended. On a mismatch: what was expected, and what came instead.
+    /// Compares with how a followed connection ended.
     #[must_use]
-    pub fn check_ending(&self, ending: &Ending, known: Known<'_>) -> Option<(String, String)> {
+    pub(crate) fn check_ending(&self, ending: &Ending, known: Known<'_>) -> Option<Difference> {
+        let plain = |expected: &str, observed: &str| {
+            Some(Difference {
+                path: Vec::new(),
+                expected: expected.to_owned(),
+                observed: observed.to_owned(),
+            })
+        };
         match self {
-            Self::Outcome(expected) => expected.check(ending),
+            Self::Outcome(expected) => {
+                expected.check(ending).map(|difference| difference.below(&["outcome"]))
+            }
             Self::ByProfile(ByProfile { field, values }) => {
                 let value = known.profile.and_then(|profile| Some(Field::by_name(field)?.get(profile)))?;
                 match values.get(&value) {
-                    Some(expected) => expected.check_ending(ending, known),
-                    None => Some((
-                        format!("something for `{field}: {value}`"),
-                        "the scenario does not name it".into(),
-                    )),
+                    Some(expected) => {
+                        let difference = expected.check_ending(ending, known)?;
+                        Some(difference.below(&["by-profile", "values", &value]))
+                    }
+                    None => {
+                        plain(&format!("something for `{field}: {value}`"), "the scenario does not name it")
+                    }
                 }
             }
             Self::OneOf(expected) => {
-                let mut mismatches = Vec::new();
+                let mut texts = Vec::new();
                 for one in expected {
-                    mismatches.push(one.check_ending(ending, known)?);
+                    texts.push(one.check_ending(ending, known)?.expected);
                 }
-                let texts: Vec<String> = mismatches.iter().map(|(text, _)| text.clone()).collect();
-                Some((texts.join(", or "), mismatches.pop()?.1))
+                plain(&texts.join(", or "), &ending.to_string())
             }
-            _ => Some(("an `outcome`, after a `follow`".to_owned(), format!("end {}", ending.end))),
+            _ => plain("an `outcome`, after a `follow`", &ending.to_string()),
         }
     }
 }

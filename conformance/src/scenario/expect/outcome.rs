@@ -52,6 +52,13 @@ pub struct HopExpect {
     /// The redirect state that each callout is told.
     #[serde(default)]
     pub sees: IndexMap<Name, StateName>,
+    /// The bytes of its own context that each callout is given back.
+    #[serde(default)]
+    pub own_context: IndexMap<Name, u32>,
+    /// The callouts that redirected earlier in the same classify, as each callout sees them in `previousVersion`,
+    /// latest first.
+    #[serde(default)]
+    pub sees_redirects_by: IndexMap<Name, Vec<Name>>,
     /// The callouts that redirect, in their order.
     #[serde(default)]
     pub redirected_by: Option<Vec<Name>>,
@@ -66,30 +73,58 @@ pub struct HopExpect {
     pub error: Option<ErrorName>,
 }
 
-/// What was expected, and what came instead.
-type Difference = (String, String);
+/// Something that came otherwise than expected.
+pub(crate) struct Difference {
+    /// The keys that lead to it, from the expectation on.
+    pub(crate) path: Vec<String>,
+    /// What was expected.
+    pub(crate) expected: String,
+    /// What came instead.
+    pub(crate) observed: String,
+}
+
+impl Difference {
+    fn at(key: &str, expected: impl Into<String>, observed: impl Into<String>) -> Self {
+        Self { path: vec![key.to_owned()], expected: expected.into(), observed: observed.into() }
+    }
+
+    /// The same, seen from further out.
+    pub(super) fn below(mut self, keys: &[&str]) -> Self {
+        self.path.splice(..0, keys.iter().map(|key| (*key).to_owned()));
+        self
+    }
+}
 
 impl OutcomeExpect {
+    /// An end, and nothing else.
+    pub(crate) fn ends(end: End) -> Self {
+        Self { end, connects: None, cycle: None, hops: Vec::new() }
+    }
+
     pub(super) fn check(&self, ending: &Ending) -> Option<Difference> {
         if self.end != ending.end {
-            return Some((format!("end {}", self.end), ending.to_string()));
+            return Some(Difference::at("end", format!("end {}", self.end), ending.to_string()));
         }
-        if let Some(connects) = self.connects.filter(|connects| *connects != ending.connects) {
-            return Some((format!("{connects} connects"), format!("{} connects", ending.connects)));
+        if let Some(expected) = self.connects.filter(|connects| *connects != ending.connects) {
+            return Some(Difference::at("connects", connects(expected), connects(ending.connects)));
         }
         if let Some(expected) = &self.cycle {
-            let Some(cycle) = &ending.cycle else { return Some(("a cycle".to_owned(), "none".to_owned())) };
+            let Some(cycle) = &ending.cycle else { return Some(Difference::at("cycle", "a cycle", "none")) };
             if let Some(difference) = expected.check(cycle) {
-                return Some(difference);
+                return Some(difference.below(&["cycle"]));
             }
         }
         for (index, expected) in self.hops.iter().enumerate() {
-            let number = index + 1;
+            let (number, below) = (index + 1, index.to_string());
             let Some(hop) = ending.hops.get(index) else {
-                return Some((format!("a connect {number}"), format!("only {} connects", ending.connects)));
+                let observed = format!("only {}", connects(ending.connects));
+                return Some(
+                    Difference::at(&below, format!("a connect {number}"), observed).below(&["hops"]),
+                );
             };
-            if let Some((expected, observed)) = expected.check(hop) {
-                return Some((format!("connect {number}: {expected}"), observed));
+            if let Some(mut difference) = expected.check(hop) {
+                difference.expected = format!("connect {number}: {}", difference.expected);
+                return Some(difference.below(&["hops", &below]));
             }
         }
         None
@@ -98,60 +133,80 @@ impl OutcomeExpect {
 
 impl CycleExpect {
     fn check(&self, cycle: &Cycle) -> Option<Difference> {
-        if let Some(services) = self.services.as_ref().filter(|services| **services != cycle.services) {
-            return Some((
-                format!("a cycle of {}", list(services)),
-                format!("one of {}", list(&cycle.services)),
-            ));
+        if let Some(expected) = self.services.as_ref().filter(|services| **services != cycle.services) {
+            let observed = format!("one of {}", list(&cycle.services));
+            return Some(Difference::at("services", format!("a cycle of {}", list(expected)), observed));
         }
-        if let Some(at) =
-            self.records_lost_at.as_ref().filter(|at| Some(*at) != cycle.records_lost_at.as_ref())
-        {
-            let observed =
-                cycle.records_lost_at.as_ref().map_or("nowhere".to_owned(), |at| format!("at {at}"));
-            return Some((format!("records lost at {at}"), observed));
+        let lost_at = cycle.records_lost_at.as_ref();
+        if let Some(at) = self.records_lost_at.as_ref().filter(|at| Some(*at) != lost_at) {
+            let observed = lost_at.map_or("nowhere".to_owned(), |at| format!("at {at}"));
+            return Some(Difference::at("records-lost-at", format!("records lost at {at}"), observed));
         }
         let why = self.why.filter(|why| *why != cycle.why)?;
-        Some((format!("the reason {why}"), cycle.why.to_string()))
+        Some(Difference::at("why", format!("the reason {why}"), cycle.why.to_string()))
     }
 }
 
 impl HopExpect {
     fn check(&self, hop: &HopReport) -> Option<Difference> {
         if let Some(by) = self.by.as_ref().filter(|by| **by != hop.by) {
-            return Some((format!("by {by}"), format!("by {}", hop.by)));
+            return Some(Difference::at("by", format!("by {by}"), format!("by {}", hop.by)));
         }
         if let Some(accepted) = self.accepted_by.as_ref().filter(|by| Some(*by) != hop.accepted_by.as_ref()) {
             let observed = hop.accepted_by.as_ref().map_or("by nobody".to_owned(), |by| format!("by {by}"));
-            return Some((format!("accepted by {accepted}"), observed));
+            return Some(Difference::at("accepted-by", format!("accepted by {accepted}"), observed));
         }
         let error = self.error.map(|name| name.0);
         if error != hop.error {
             let text =
                 |error: Option<WinsockError>| error.map_or("no error".to_owned(), |error| error.to_string());
-            return Some((text(error), text(hop.error)));
+            return Some(Difference::at("error", text(error), text(hop.error)));
         }
         let view = hop.hop.as_ref()?;
+        let seen = |callout: &Name| view.inspections.iter().find(|seen| seen.callout == *callout);
         for (callout, state) in &self.sees {
-            let seen = view.inspections.iter().find(|seen| seen.callout == *callout).map(|seen| seen.state);
-            if seen != Some(*state) {
-                let observed = seen.map_or("is not asked", StateName::name);
-                return Some((format!("{callout} sees {}", state.name()), format!("{callout}: {observed}")));
+            let observed = seen(callout).map(|seen| seen.state);
+            if observed != Some(*state) {
+                let observed = format!("{callout}: {}", observed.map_or("is not asked", StateName::name));
+                let expected = format!("{callout} sees {}", state.name());
+                return Some(Difference::at(callout, expected, observed).below(&["sees"]));
+            }
+        }
+        for (callout, bytes) in &self.own_context {
+            let observed = seen(callout).and_then(|seen| seen.own_context_bytes);
+            if observed != Some(*bytes) {
+                let observed = observed.map_or("none".to_owned(), |bytes| format!("one of {bytes} bytes"));
+                let expected = format!("{callout} is given its context of {bytes} bytes");
+                return Some(Difference::at(callout, expected, observed).below(&["own-context"]));
+            }
+        }
+        for (callout, earlier) in &self.sees_redirects_by {
+            let observed = seen(callout).map(|seen| seen.previous.as_slice()).unwrap_or_default();
+            if observed != earlier.as_slice() {
+                let expected = format!("{callout} sees earlier redirects by {}", list(earlier));
+                let difference = Difference::at(callout, expected, format!("by {}", list(observed)));
+                return Some(difference.below(&["sees-redirects-by"]));
             }
         }
         if let Some(expected) = &self.redirected_by {
             let redirects = view.inspections.iter().filter(|seen| matches!(seen.did, Did::Redirect(_)));
             let observed: Vec<Name> = redirects.map(|seen| Name::clone(&seen.callout)).collect();
             if observed != *expected {
-                return Some((
+                let observed = format!("by {}", list(&observed));
+                return Some(Difference::at(
+                    "redirected-by",
                     format!("redirected by {}", list(expected)),
-                    format!("by {}", list(&observed)),
+                    observed,
                 ));
             }
         }
         let records = self.records.as_ref().filter(|records| **records != view.records)?;
-        Some((format!("the records {}", list(records)), list(&view.records)))
+        Some(Difference::at("records", format!("the records {}", list(records)), list(&view.records)))
     }
+}
+
+fn connects(count: u32) -> String {
+    if count == 1 { "1 connect".to_owned() } else { format!("{count} connects") }
 }
 
 fn list(names: &[Name]) -> String {
@@ -160,10 +215,13 @@ fn list(names: &[Name]) -> String {
 
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "end {} after {} connects", self.end, self.connects)?;
-        if let Some(cycle) = &self.cycle {
-            write!(f, " ({} go round: {})", cycle.services.join(", "), cycle.why)?;
+        write!(f, "end {} after {}", self.end, connects(self.connects))?;
+        match &self.cycle {
+            Some(Cycle { services, why, .. }) if services.len() == 1 => {
+                write!(f, " ({} goes round: {why})", services[0])
+            }
+            Some(Cycle { services, why, .. }) => write!(f, " ({} go round: {why})", services.join(", ")),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
