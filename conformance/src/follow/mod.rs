@@ -237,11 +237,15 @@ impl Follower {
                 Some(key) => {
                     if let Some(first) = seen.iter().position(|earlier| *earlier == key) {
                         let cycle = loops::explain(&hops, first);
+                        self.take_in(backend, opened, error)?;
                         return Ok(Ending { cycle: Some(cycle), ..Ending::new(End::Loop, hops) });
                     }
                     seen.push(key);
                 }
-                None if hops.len() >= BOUND => return Ok(Ending::new(End::NotEnded, hops)),
+                None if hops.len() >= BOUND => {
+                    self.take_in(backend, opened, error)?;
+                    return Ok(Ending::new(End::NotEnded, hops));
+                }
                 None => {}
             }
             if let Some(error) = error {
@@ -332,6 +336,21 @@ impl Follower {
         let accepted = std::mem::replace(&mut listener.accept, next);
         post_accept(backend, listener)?;
         Ok(Some((index, accepted)))
+    }
+
+    /// A connection that is followed no further was made all the same: nobody is to take it for the next one.
+    fn take_in(
+        &mut self,
+        backend: &mut dyn Backend,
+        opened: &mut Vec<(Name, Name)>,
+        error: Option<WinsockError>,
+    ) -> Result<()> {
+        if error.is_none()
+            && let Some((listener, accepted)) = self.next_accept(backend, opened)?
+        {
+            opened.push((Name::clone(&self.listeners[listener].process), accepted));
+        }
+        Ok(())
     }
 
     fn wait_for_connect(backend: &mut dyn Backend, process: &Name) -> Result<Observation> {
