@@ -24,7 +24,7 @@ pub struct Policy {
 impl Policy {
     /// The policy that the documents ask for: redirect what nobody or only others redirected, permit the rest.
     ///
-    /// Source: ddi "FwpsQueryConnectionRedirectState0"; wdd "Using Proxied Connections Tracking".
+    /// Source: ddi "FwpsQueryConnectionRedirectState0"; driver-docs "Using Proxied Connections Tracking".
     #[must_use]
     pub fn cooperative(handle: RedirectHandle, redirect: Redirect) -> Self {
         let states = States::of(&[RedirectState::NotRedirected, RedirectState::RedirectedByOther]);
