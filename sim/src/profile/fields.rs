@@ -130,7 +130,7 @@ profile! {
 
     records_not_redirected: Failure, "records-not-redirected",
         "How the records query fails on a connection that was not redirected to this host.";
-    source "not documented; docs/behaviour.md, Probable behaviour";
+    source "not documented; docs/behaviour.md, \"Probable behaviour\"";
     built-in [EINVAL_ZERO, EINVAL_ZERO, EINVAL_ZERO];
     values {
         "WSAEINVAL, zero" => "STATUS_NOT_FOUND by the NTSTATUS tables",
@@ -139,7 +139,7 @@ profile! {
 
     context_not_redirected: Failure, "context-not-redirected",
         "How the context query fails on a connection that was not redirected to this host.";
-    source "not documented; docs/behaviour.md, Probable behaviour";
+    source "not documented; docs/behaviour.md, \"Probable behaviour\"";
     built-in [EINVAL_ZERO, EINVAL_ZERO, EINVAL_ZERO];
     values {
         "WSAEINVAL, zero" => "STATUS_NOT_FOUND by the NTSTATUS tables",
@@ -312,7 +312,7 @@ profile! {
 
     remote_after_local_redirect: RemoteAfterLocal, "remote-after-local-redirect",
         "Which redirect counts where a remote one follows a local one in the same classify.";
-    source "not documented; docs/behaviour.md, Chains";
+    source "not documented; docs/behaviour.md, \"Chains\"";
     built-in [RemoteAfterLocal::RemoteWins, RemoteAfterLocal::RemoteWins, RemoteAfterLocal::RemoteWins];
     values {
         "remote-wins" => "the last modification is the one that counts",
@@ -373,7 +373,7 @@ profile! {
 
     implicit_source_port: SourcePort, "implicit-source-port",
         "What a connect-redirect callout sees as the source port of a socket that connect binds.";
-    source "Azure/GuestProxyAgent ebpf/redirect.bpf.c; docs/behaviour.md, Layers";
+    source "Azure/GuestProxyAgent ebpf/redirect.bpf.c; docs/behaviour.md, \"Layers\"";
     built-in [SourcePort::Unassigned, SourcePort::Assigned, SourcePort::Unassigned];
     values {
         "unassigned" => "Guest Proxy Agent handles a source port of 0",
@@ -418,7 +418,7 @@ profile! {
     }
 
     context_limit: u32 [0..=1_048_576], "context-limit", "The largest redirect context, in bytes.";
-    source "not documented; docs/behaviour.md, Connect request";
+    source "not documented; docs/behaviour.md, \"Connect request\"";
     built-in [65536, 65536, 65536];
     values {
         "0" => "the model's bound",
