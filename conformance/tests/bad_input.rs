@@ -374,6 +374,42 @@ fn file_of_50_megabytes_is_refused_unread() {
     assert_eq!(refuse_soon(&folder), message);
 }
 
+/// The largest numbers that a file can hold, wherever it can hold one.
+#[test]
+fn huge_numbers_cost_neither_time_nor_memory() {
+    let text = "\
+schema: wfp-conformance/scenario/v1
+hosts: {server: {listen: [443]}}
+processes: {app: {}}
+callouts:
+  opaque: {redirect-to: proxy, context: {opaque: 4294967295}, weight: 18446744073709551615, sublayer: 65535}
+  padded: {redirect-to: proxy, context: {padded: 4294967295}}
+services: {proxy: {listen: 'loopback:1001', records: {fixed: 4294967295}, context: {fixed: 4294967295}}}
+profile: {context-limit: 1048576}
+cases:
+  - id: huge
+    steps:
+      - follow: {from: app, to: 'server:443'}
+        expect: {outcome: {end: reached, connects: 1}}
+      - {name: s, process: app, thread: 4294967295, op: {socket: {}}}
+      - {process: app, op: {bind: {socket: s, to: 'any:65535'}}}
+      - {process: app, op: {listen: {socket: s, backlog: 4294967295}}}
+      - process: app
+        op: {query-records: {socket: s, out: {length: 4294967295, region: 4294967295}}}
+        expect: {error: WSAENOTCONN}
+      - process: app
+        op: {receive: {socket: s, length: 4294967295}}
+        expect: {error: WSAENOTCONN}
+      - {process: app, op: {advance: {milliseconds: 18446744073709551615}}}
+";
+    let folder = Folder::with("mine.yaml", text);
+    let start = Instant::now();
+    let called = folder.call(&["run", "mine.yaml", "--seed", "18446744073709551615"]);
+    let time = start.elapsed();
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+    assert!(time < Duration::from_secs(2), "{time:?}");
+}
+
 #[test]
 fn files_that_use_each_other_twice_are_read_once() {
     let folder = Folder::with("mine.yaml", using("[g0.yaml, g0.yaml]"));
