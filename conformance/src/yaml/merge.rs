@@ -8,7 +8,7 @@ use super::{Diagnostic, Entry, Kind, Node, Span, nearest};
 
 /// Keys whose value is a choice, written as a mapping with one key. Laying `{connect: …}` over `{listen: …}`
 /// chooses something else, and must not give a mapping with two keys.
-pub const REPLACED_WHOLE: &[&str] = &["op", "expect"];
+pub const REPLACED_WHOLE: &[&str] = &["op", "expect", "context", "records", "destination"];
 
 /// The key of the list whose items are known by their names.
 const STEPS: &str = "steps";
