@@ -67,7 +67,16 @@ impl Region {
         offset <= self.size && length <= self.size - offset
     }
 
+    #[inline]
     fn write(&mut self, offset: u64, data: &[u8]) {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        match self.near.get_mut(start..start.saturating_add(data.len())) {
+            Some(written_before) => written_before.copy_from_slice(data),
+            None => self.write_anew(offset, data),
+        }
+    }
+
+    fn write_anew(&mut self, offset: u64, data: &[u8]) {
         let start = usize::try_from(offset).map_or(NEAR, |start| start.min(NEAR));
         let (near, far) = data.split_at(data.len().min(NEAR - start));
         if !near.is_empty() {

@@ -24,7 +24,7 @@ use crate::memory::{Memory, Pointer};
 use crate::profile::{BytesReturned, Failure, Profile};
 use crate::records::Records;
 use crate::socket::{Connection, Flow, Side, Socket, State};
-use crate::world::World;
+use crate::world::{Process, World};
 
 pub use precedence::{Cause, PRECEDENCE};
 
@@ -91,7 +91,7 @@ struct Call<'w> {
     socket: Option<&'w Socket>,
     /// The connection that the socket accepted, if it is an accepted one.
     accepted: Option<&'w Flow>,
-    elevated: bool,
+    processes: &'w BTreeMap<Pid, Arc<Process>>,
     /// What a query would store, where there is something.
     output: Option<&'w [u8]>,
     /// What SET was given, where that is records.
@@ -128,7 +128,7 @@ impl World {
             operation,
             socket,
             accepted,
-            elevated: processes.get(&pid).is_some_and(|process| process.elevated),
+            processes,
             output,
             records: match operation {
                 Some(Operation::SetRecords) => set_records::input(memory, pid, buffers, profile, flows),

@@ -144,7 +144,7 @@ impl Call<'_> {
             }
             Cause::NotElevated => {
                 let asked = if query { profile.query_needs_elevation } else { profile.set_needs_elevation };
-                when(asked == Elevation::Needed && !self.elevated, plain(WinsockError::WSAEACCES))
+                when(asked == Elevation::Needed && !self.is_elevated(), plain(WinsockError::WSAEACCES))
             }
             Cause::NotConnected => when(query && !self.is_connected(), plain(WinsockError::WSAENOTCONN)),
             Cause::NotRedirected => {
@@ -179,6 +179,10 @@ impl Call<'_> {
                 when(set && stale && profile.set_stale_records == Usage::Invalid, invalid)
             }
         }
+    }
+
+    fn is_elevated(&self) -> bool {
+        self.processes.get(&self.pid).is_some_and(|process| process.elevated)
     }
 
     fn is_valid(&self, pointer: Pointer, length: u64) -> bool {
