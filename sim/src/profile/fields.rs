@@ -409,12 +409,12 @@ profile! {
         "4096" => "the model's bound",
     }
 
-    record_bytes_per_hop: u32 [24..=65536], "record-bytes-per-hop", "Bytes that each redirect adds to a record blob.";
+    record_bytes_per_hop: u32 [24..=4096], "record-bytes-per-hop", "Bytes that each redirect adds to a record blob.";
     source "not documented (U-04); the page suggests a buffer of 1,024 bytes";
     built-in [96, 96, 96];
     values {
         "24" => "the least that the model's own entry needs",
-        "65536" => "the model's bound",
+        "4096" => "the model's bound",
     }
 
     context_limit: u32 [0..=1_048_576], "context-limit", "The largest redirect context, in bytes.";

@@ -115,7 +115,7 @@ fn numbers_of_a_profile_are_kept_within_their_bounds() {
     };
     let w = World::new(wild);
     let kept = w.profile();
-    assert_eq!((kept.record_header_bytes, kept.record_bytes_per_hop), (16, 65536));
+    assert_eq!((kept.record_header_bytes, kept.record_bytes_per_hop), (16, 4096));
     assert_eq!((kept.context_limit, kept.connect_timeout_ms), (1_048_576, 1));
 }
 
