@@ -139,7 +139,7 @@ fn dial() -> impl Strategy<Value = Dial> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn cooperating_vendors_end_in_as_many_connects_as_they_are_and_one(

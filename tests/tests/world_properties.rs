@@ -32,7 +32,7 @@ fn come_and_go(w: &mut World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// No panic; canaries stand; the word is as the profile says (checked call by call); nothing is left at the end.
     #[test]
