@@ -4,6 +4,8 @@
 mod calls;
 #[path = "world_properties/run.rs"]
 mod run;
+#[path = "world_properties/watched.rs"]
+mod watched;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
