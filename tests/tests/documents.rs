@@ -18,7 +18,7 @@ fn root() -> PathBuf {
 }
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap().replace("\r\n", "\n")
+    std::fs::read_to_string(root().join(path)).expect("the file can be read").replace("\r\n", "\n")
 }
 
 /// The fenced block of `text` that starts with this line behind its fence.
@@ -31,7 +31,7 @@ fn block<'a>(text: &'a str, first_line: &str) -> &'a str {
 /// Holds a file to what it is made from; with `UPDATE_DOCUMENTS` set, writes it anew.
 fn holds(path: &str, text: &str) {
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
-        std::fs::write(root().join(path), text).unwrap();
+        std::fs::write(root().join(path), text).expect("the file can be written");
     }
     assert_eq!(read(path), text, "{path} is out of date: run this test with UPDATE_DOCUMENTS=1");
 }
