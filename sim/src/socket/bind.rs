@@ -193,6 +193,13 @@ mod tests {
         m.w.closesocket(m.app, first).unwrap();
         assert_eq!(port(&mut m, "0.0.0.0:0").1, 49152, "given back");
         assert_eq!(port(&mut m, "0.0.0.0:0").1, 49156);
+        let (low, _) = port(&mut m, "127.0.0.1:80");
+        m.w.closesocket(m.app, low).unwrap();
+        assert_eq!(
+            port(&mut m, "0.0.0.0:0").1,
+            49157,
+            "a lower port that was given back is none of the range"
+        );
     }
 
     #[test]

@@ -321,6 +321,8 @@ fn callout_without_a_target_of_the_family_permits() {
 #[case::redirect_behind_block(&["block", "redirect"], false)]
 #[case::block_behind_redirect(&["redirect", "block"], true)]
 #[case::permit_behind_block(&["block", "permit"], true)]
+#[case::permit(&["permit"], false)]
+#[case::nobody_asked(&[], false)]
 fn block_counts_unless_a_redirect_follows(#[case] order: &[&str], #[case] blocked: bool) {
     let mut m = Machine::with(&[("block-at-redirect-layer", "WSAEACCES")]);
     m.service_at(1001);

@@ -134,6 +134,24 @@ fn set_needs_a_valid_word_and_a_valid_input_buffer(
     }
 }
 
+#[rstest]
+#[case::just_enough_and_nothing_there(128, 0, FAULT)]
+#[case::enough_and_nothing_there(1024, 0, FAULT)]
+#[case::enough_and_what_is_written_there(1024, 128, Ok(()))]
+#[case::enough_and_one_byte_less_there(1024, 127, FAULT)]
+#[case::too_short_and_nothing_there(127, 0, Err(WinsockError::ERROR_INSUFFICIENT_BUFFER))]
+fn machine_that_touches_only_what_it_writes_needs_no_more(
+    #[case] length: u32,
+    #[case] there: u64,
+    #[case] expected: Result<(), WinsockError>,
+) {
+    let profile = crate::testing::profile(&[("out-buffer-probe", "written-bytes")]);
+    let (mut m, caller, socket) = Situation::Redirected.build(profile);
+    let output = m.w.allocate(caller, there, FILL);
+    let buffers = IoctlBuffers { output, output_length: length, ..NOTHING };
+    assert_eq!(call(&mut m, caller, socket, RECORDS, buffers).0, expected);
+}
+
 #[test]
 fn memory_of_another_process_is_no_memory() {
     let (mut m, caller, socket) = Situation::Redirected.build(Profile::documented());

@@ -117,6 +117,19 @@ fn without_an_own_address_of_the_family_the_network_is_out_of_reach() {
 }
 
 #[test]
+fn of_several_own_addresses_the_first_of_the_family_is_the_source() {
+    let own = ["[2001:db8::1]:0", "192.0.2.1:0", "192.0.2.2:0"].map(|text| address(text).ip());
+    let mut w = World::with_local_addresses(profile(&[]), own.to_vec());
+    let host = w.add_host(Host { name: "v4".into(), addresses: vec![address(SERVER).ip()], silent: false });
+    let server = w.start_process_on(host, "server", false);
+    w.listen_at(server, address(SERVER)).unwrap();
+    let app = w.start_process("app", false);
+    let socket = w.socket(app, SocketKind::V4).unwrap();
+    assert_eq!(w.connect(app, socket, address(SERVER), &mut ()), DONE);
+    assert_eq!(w.getsockname(app, socket), Ok(address("192.0.2.1:49152")));
+}
+
+#[test]
 fn connect_asks_the_state_of_the_socket_first() {
     let mut m = Machine::default();
     let nowhere = "0.0.0.0:0";
