@@ -61,8 +61,9 @@
 //!   [`World::accept_ex`]. Who knows the Windows functions knows these.
 //! - What a Windows program can observe is a result, down to the error code and the bytes-returned word; no
 //!   sequence of calls, no argument and no record blob makes the model panic.
-//! - The documents contradict each other in places, and leave much open. Nothing doubtful is a constant: it is a
-//!   named field of the [`Profile`], with its source and the values that evidence supports.
+//! - The documents contradict each other in places, and leave much open. Where evidence supports more than one
+//!   answer, the choice is a named field of the [`Profile`], with its source and the values; the order of causes that
+//!   hold at once stands in one table, [`PRECEDENCE`].
 //! - Nothing in it was measured on Windows. What each behaviour rests on stands with it, and in the project's
 //!   `docs/behaviour.md`.
 //!

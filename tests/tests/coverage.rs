@@ -2,7 +2,7 @@
 //! no cell that is empty without a reason.
 //!
 //! A cell is a control code, a socket of a family in a state, a class of buffer length, and a built-in profile. The
-//! table is made from the sweeps of the suite, and written anew with `UPDATE_COVERAGE=1 cargo test --test coverage`.
+//! table is made from the sweeps of the suite, and written anew with `UPDATE_COVERAGE=1 cargo test -p wfp-tests --test coverage`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use wfp_sim::profile::Field;
 use wfp_tests::workspace;
 
 const PAGE: &str = "docs/coverage.md";
-const AGAIN: &str = "UPDATE_COVERAGE=1 cargo test --test coverage";
+const AGAIN: &str = "UPDATE_COVERAGE=1 cargo test -p wfp-tests --test coverage";
 
 /// The classes of buffer lengths.
 const LENGTHS: [Length; 10] = [

@@ -46,7 +46,7 @@ impl Backend for Bounded {
     fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
         self.ops.set(self.ops.get() + 1);
         if self.ops.get() > MOST_OPS {
-            return Err(BackendFault("the search does not end".to_owned()));
+            return Err(BackendFault::Broken("the search does not end".to_owned()));
         }
         self.machine.apply(op)
     }

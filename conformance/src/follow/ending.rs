@@ -63,6 +63,8 @@ pub struct Ending {
     pub connects: u32,
     /// For a loop: who is in it, and why.
     pub cycle: Option<Cycle>,
+    /// For a loop: the number of the connect that the last one is again.
+    pub repeats: Option<u32>,
     /// Each connect attempt.
     pub hops: Vec<HopReport>,
 }

@@ -72,7 +72,11 @@ pub(super) fn explain(hops: &[HopReport], first: usize) -> Cycle {
         std::iter::once(repeated).chain(first + 1..repeated).map(|at| &hops[..=at]).find(|way| loses(way));
     let Some(connect) = lost.and_then(<[_]>::last) else {
         let own_ignored = hops[first..].iter().filter_map(|hop| hop.hop.as_deref()).any(ignores_own_state);
-        let why = if own_ignored { Why::OwnStateIgnored } else { Why::DifferentHandle };
+        let why = match own_ignored {
+            true => Why::OwnStateIgnored,
+            false if redirects(&hops[first..]) => Why::DifferentHandle,
+            false => Why::NeverSet,
+        };
         return Cycle { services, records_lost_at: None, why };
     };
     let why = match connect.carried {
@@ -89,9 +93,19 @@ fn loses(way: &[HopReport]) -> bool {
     let Some((connect, before)) = way.split_last() else { return false };
     let behind = before.iter().rev().find(|hop| hop.accepted_by.is_some());
     match (behind.and_then(|hop| hop.hop.as_ref()), &connect.hop) {
-        (Some(behind), Some(connect)) => !behind.delivered.is_empty() && behind.delivered != connect.records,
+        (Some(behind), Some(connect)) => {
+            // Records that nobody was redirected with end at the acceptor all the same.
+            let carried = if behind.delivered.is_empty() { &behind.records } else { &behind.delivered };
+            !carried.is_empty() && *carried != connect.records
+        }
         _ => false,
     }
+}
+
+/// Whether a callout redirects any of these connects.
+pub(crate) fn redirects(hops: &[HopReport]) -> bool {
+    let seen = hops.iter().filter_map(|hop| hop.hop.as_ref()).flat_map(|hop| &hop.inspections);
+    seen.into_iter().any(|seen| matches!(seen.did, Did::Redirect(_)))
 }
 
 /// Whether a callout redirected although it was told that it had done so before.

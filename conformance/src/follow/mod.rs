@@ -20,6 +20,7 @@ pub use service::{
 };
 
 use self::loops::Key;
+pub(crate) use self::loops::redirects;
 use self::serving::{Decided, Serving, set_late};
 use crate::vocabulary::{
     Backend, BackendFault, Call, Dial, Endpoint, Name, Observation, Op, Outcome, Place, SocketFamily,
@@ -168,7 +169,7 @@ impl Follower {
         for call in calls {
             let observation = apply(backend, process, Some(&socket), call)?;
             if let Some(error) = observation.error() {
-                return Err(BackendFault(format!("{what} cannot listen at {at}: {error}")));
+                return Err(BackendFault::Misuse(format!("{what} cannot listen at {at}: {error}")));
             }
         }
         let listener = Listener { process: Name::clone(process), socket, accept, serves };
@@ -238,7 +239,8 @@ impl Follower {
                     if let Some(first) = seen.iter().position(|earlier| *earlier == key) {
                         let cycle = loops::explain(&hops, first);
                         self.take_in(backend, opened, error)?;
-                        return Ok(Ending { cycle: Some(cycle), ..Ending::new(End::Loop, hops) });
+                        let repeats = u32::try_from(first + 1).ok();
+                        return Ok(Ending { cycle: Some(cycle), repeats, ..Ending::new(End::Loop, hops) });
                     }
                     seen.push(key);
                 }
@@ -322,10 +324,10 @@ impl Follower {
         let observation = apply(backend, &process, None, Call::Wait { calls, limit: ACCEPT_LIMIT })?;
         let Some((completed, result)) = observation.completed else { return Ok(None) };
         let Some(index) = self.listeners.iter().position(|listener| listener.accept == completed) else {
-            return Err(BackendFault(format!("`{completed}` completed, which nobody waited for")));
+            return Err(BackendFault::Broken(format!("`{completed}` completed, which nobody waited for")));
         };
         if let Some(error) = result.error() {
-            return Err(BackendFault(format!("`{completed}` failed: {error}")));
+            return Err(BackendFault::Broken(format!("`{completed}` failed: {error}")));
         }
         let what = format!("{}/accept", self.listeners[index].socket);
         let mut next = self.fresh_name(&what);
@@ -376,7 +378,13 @@ impl Default for Follower {
 
 impl Ending {
     fn new(end: End, hops: Vec<HopReport>) -> Self {
-        Self { end, connects: u32::try_from(hops.len()).unwrap_or(u32::MAX), cycle: None, hops }
+        Self {
+            end,
+            connects: u32::try_from(hops.len()).unwrap_or(u32::MAX),
+            cycle: None,
+            repeats: None,
+            hops,
+        }
     }
 }
 
@@ -398,7 +406,9 @@ fn post_accept(backend: &mut dyn Backend, listener: &Listener) -> Result<()> {
     let observation = apply(backend, &listener.process, Some(&listener.accept), call)?;
     match observation.outcome {
         Outcome::Pending => Ok(()),
-        other => Err(BackendFault(format!("accept on `{}` did not wait: {other:?}", listener.socket))),
+        other => {
+            Err(BackendFault::Broken(format!("accept on `{}` did not wait: {other:?}", listener.socket)))
+        }
     }
 }
 

@@ -44,7 +44,7 @@ impl Follower {
         hop: &mut HopReport,
     ) -> Result<Decided<Serving>> {
         let Some(service) = self.services.get(name).cloned() else {
-            return Err(BackendFault(format!("there is no service `{name}`")));
+            return Err(BackendFault::Broken(format!("there is no service `{name}`")));
         };
         let Listener { process, socket, .. } = &self.listeners[listener];
         let process = Name::clone(process);

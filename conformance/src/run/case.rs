@@ -65,12 +65,14 @@ pub fn run_case(
         keeps_trace: options.trace,
         run: &mut run,
     };
-    player.set_up()?;
+    let ready = player.set_up();
+    player.run.failure = player.cannot_be_made(0, ready.map(|()| None))?;
     for (index, step) in loaded.case.steps.iter().enumerate() {
-        if let Some(failure) = player.step(index, step)? {
-            player.run.failure = Some(failure);
+        if player.run.failure.is_some() {
             break;
         }
+        let result = player.step(index, step);
+        player.run.failure = player.cannot_be_made(index + 1, result)?;
     }
     if player.run.failure.is_none() {
         player.run.failure = player.look_for_leaks()?;
@@ -287,6 +289,24 @@ impl Player<'_> {
         let Difference { path, expected, observed } = expect.check_ending(ending, self.known(&blob))?;
         let path: Vec<&str> = std::iter::once("expect").chain(path.iter().map(String::as_str)).collect();
         Some(self.failure(index, &path, expected, observed))
+    }
+
+    /// What cannot be made is a failure of the case, at the step with this number; 0 before the first.
+    fn cannot_be_made(
+        &self,
+        step: usize,
+        played: Result<Option<Failure>, BackendFault>,
+    ) -> Result<Option<Failure>, BackendFault> {
+        match played {
+            Err(BackendFault::Misuse(observed)) => {
+                let expected = "something that can be done".to_owned();
+                Ok(Some(match step.checked_sub(1) {
+                    Some(index) => self.failure(index, &[], expected, observed),
+                    None => Failure { step, expected, observed, span: self.loaded.tree.span.clone() },
+                }))
+            }
+            other => other,
+        }
     }
 
     /// A failure at a place of a step.

@@ -101,7 +101,7 @@ impl Summary<'_> {
         for (case, run) in self.suite.cases.iter().zip(self.runs) {
             let Some(failure) = &run.failure else { continue };
             let step = if failure.step == 0 {
-                "after the last step".to_owned()
+                "outside its steps".to_owned()
             } else {
                 format!("step {}", failure.step)
             };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::follow::{Ending, HopReport};
+use crate::follow::{Ending, HopReport, redirects};
 use crate::vocabulary::{Hop, Name, Redirected, SocketFamily};
 
 /// Every hop: who dialled what, what each callout saw and did, who accepted it, and what the acceptor did then.
@@ -77,8 +77,7 @@ fn write_end(text: &mut String, ending: &Ending) -> std::fmt::Result {
     let Some(cycle) = &ending.cycle else {
         return writeln!(text, "end: {} after {}", ending.end, count(ending.connects));
     };
-    let repeated = cycle.services.len();
-    let same = ending.hops.len().saturating_sub(repeated);
+    let same = ending.repeats.unwrap_or_default();
     writeln!(text, "end: {}: connect {} is connect {same} again", ending.end, ending.hops.len())?;
     writeln!(
         text,
@@ -86,7 +85,11 @@ fn write_end(text: &mut String, ending: &Ending) -> std::fmt::Result {
         cycle.services.join(" -> "),
         cycle.services.first().map_or("", |name| name)
     )?;
+    let round = usize::try_from(same).ok().and_then(|same| ending.hops.get(same.checked_sub(1)?..));
     match &cycle.records_lost_at {
+        None if !redirects(round.unwrap_or_default()) => {
+            writeln!(text, "  no callout redirects in it: the services lead to each other by themselves")
+        }
         Some(at) => writeln!(text, "  the records are lost at {at}: {}", cycle.why.explanation()),
         None => writeln!(text, "  the records are not lost: {}", cycle.why.explanation()),
     }

@@ -212,6 +212,14 @@ impl<'a> Loader<'a> {
         }
         stack.pop();
         for key in SHARED {
+            if let Some(node) = root.get(key)
+                && !matches!(node.kind, Kind::Mapping(_) | Kind::Null)
+            {
+                return Err(Diagnostic::at(
+                    &node.span,
+                    format!("`{key}` is a map, from names to what they are"),
+                ));
+            }
             take_over(shared.entry(key).or_default(), root.get(key));
         }
         let own = root.entries().iter().filter(|entry| GROUND_KEYS.contains(&&*entry.key));

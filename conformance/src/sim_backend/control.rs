@@ -77,7 +77,9 @@ impl SimBackend {
         let records = match &set.records {
             Some(name) => {
                 let blob = self.blobs.get(name);
-                Arc::clone(blob.ok_or_else(|| BackendFault(format!("no records `{name}` were fetched")))?)
+                Arc::clone(
+                    blob.ok_or_else(|| BackendFault::Misuse(format!("no records `{name}` were fetched")))?,
+                )
             }
             None => Arc::from([]),
         };

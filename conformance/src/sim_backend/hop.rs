@@ -13,16 +13,17 @@ use crate::vocabulary::{
 impl SimBackend {
     pub(super) fn connect(&mut self, caller: Caller, op: &Op) -> Result<Observation, BackendFault> {
         let Call::Connect { socket, to, family, ex } = &op.call else {
-            return Err(BackendFault("not a connect".to_owned()));
+            return Err(BackendFault::Misuse("not a connect".to_owned()));
         };
         let Socket { handle, family: own } = self.socket(socket)?;
         let destination = match to {
             Dial::Endpoint(endpoint) => {
-                self.addresses.resolve(endpoint, family.unwrap_or(own)).map_err(BackendFault)?
+                self.addresses.resolve(endpoint, family.unwrap_or(own)).map_err(BackendFault::Misuse)?
             }
             Dial::Context(name) => {
                 let blob = self.blobs.get(name);
-                let blob = blob.ok_or_else(|| BackendFault(format!("no context `{name}` was fetched")))?;
+                let blob =
+                    blob.ok_or_else(|| BackendFault::Misuse(format!("no context `{name}` was fetched")))?;
                 match (from_sockaddr_storage(blob), family) {
                     (Some(address), Some(family)) => self.addresses.rewritten(address, *family),
                     (Some(address), None) if own == SocketFamily::Dual => written_in(Family::Ipv6, address),

@@ -78,21 +78,24 @@ impl SimBackend {
 
     /// The thread that makes a call; threads beside the first are started when they first call.
     fn caller(&mut self, op: &Op) -> Result<Caller, BackendFault> {
-        let unknown = || BackendFault(format!("no process `{}` was started", op.process));
+        let unknown = || BackendFault::Misuse(format!("no process `{}` was started", op.process));
         let threads = self.threads.get_mut(&op.process).ok_or_else(unknown)?;
         if let Some(thread) = threads.get(&op.thread) {
             return Ok(*thread);
         }
         let first = threads.values().next();
         let Some(thread) = first.and_then(|first| self.world.start_thread(*first)) else {
-            return Err(BackendFault(format!("the process `{}` has ended", op.process)));
+            return Err(BackendFault::Misuse(format!("the process `{}` has ended", op.process)));
         };
         threads.insert(op.thread, thread);
         Ok(thread)
     }
 
     fn socket(&self, name: &Name) -> Result<Socket, BackendFault> {
-        self.sockets.get(name).copied().ok_or_else(|| BackendFault(format!("no socket `{name}` was made")))
+        self.sockets
+            .get(name)
+            .copied()
+            .ok_or_else(|| BackendFault::Misuse(format!("no socket `{name}` was made")))
     }
 
     fn name_socket(&mut self, name: Option<&Name>, handle: SocketHandle, family: SocketFamily) {
@@ -118,7 +121,7 @@ impl SimBackend {
 
     fn wait(&mut self, calls: &[Name], limit: u32) -> Result<Observation, BackendFault> {
         if let Some(unknown) = calls.iter().find(|name| !self.pending.contains_key(*name)) {
-            return Err(BackendFault(format!("no call `{unknown}` is pending")));
+            return Err(BackendFault::Misuse(format!("no call `{unknown}` is pending")));
         }
         if let Some(observation) = self.first_completed(calls) {
             return Ok(observation);
@@ -153,9 +156,9 @@ impl SimBackend {
             SetUp::AddHost(host) => self.addresses.add(&mut self.world, host),
             SetUp::StartProcess(spec) => {
                 if self.threads.contains_key(name) {
-                    return Err(BackendFault(format!("the process `{name}` runs already")));
+                    return Err(BackendFault::Misuse(format!("the process `{name}` runs already")));
                 }
-                let host = self.addresses.host(&spec.host).map_err(BackendFault)?;
+                let host = self.addresses.host(&spec.host).map_err(BackendFault::Misuse)?;
                 let image = spec.image.as_deref().unwrap_or(name);
                 let caller = self.world.start_process_on(host, image, spec.elevated);
                 self.threads.insert(Name::clone(name), BTreeMap::from([(0, caller)]));
@@ -164,7 +167,9 @@ impl SimBackend {
                 let pid = |name: &Name| {
                     self.threads.get(name).and_then(|threads| threads.values().next()).map(|c| c.pid)
                 };
-                self.callouts.install(&mut self.world, &self.addresses, spec, pid).map_err(BackendFault)?;
+                self.callouts
+                    .install(&mut self.world, &self.addresses, spec, pid)
+                    .map_err(BackendFault::Misuse)?;
             }
         }
         Ok(Observation::new(Outcome::Ok))
@@ -174,11 +179,11 @@ impl SimBackend {
         match &op.call {
             Call::SetUp(part) => return self.set_up(&op.process, part),
             Call::RemoveCallout { callout } => {
-                self.callouts.remove(&mut self.world, callout).map_err(BackendFault)?;
+                self.callouts.remove(&mut self.world, callout).map_err(BackendFault::Misuse)?;
                 return Ok(Observation::new(Outcome::Ok));
             }
             Call::DestroyHandles { callout } => {
-                self.callouts.destroy_handles(&mut self.world, callout).map_err(BackendFault)?;
+                self.callouts.destroy_handles(&mut self.world, callout).map_err(BackendFault::Misuse)?;
                 return Ok(Observation::new(Outcome::Ok));
             }
             Call::Wait { calls, limit } => return self.wait(calls, *limit),
@@ -227,7 +232,7 @@ impl SimBackend {
                     (SocketFamily::Dual, false) => SocketFamily::Ipv6,
                     (family, _) => family,
                 };
-                let address = self.addresses.resolve(to, family).map_err(BackendFault)?;
+                let address = self.addresses.resolve(to, family).map_err(BackendFault::Misuse)?;
                 self.world.bind(caller, socket.handle, address)
             }
             Call::Listen { socket, backlog } => {
@@ -281,7 +286,7 @@ impl SimBackend {
             Call::Close { socket } => self.world.closesocket(caller, self.socket(socket)?.handle),
             Call::Duplicate { socket, process } => {
                 let Socket { handle, family } = self.socket(socket)?;
-                let unknown = || BackendFault(format!("no process `{process}` was started"));
+                let unknown = || BackendFault::Misuse(format!("no process `{process}` was started"));
                 let pid = self
                     .threads
                     .get(process)

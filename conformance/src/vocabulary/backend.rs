@@ -52,13 +52,21 @@ pub struct Identity {
     pub os: Option<String>,
 }
 
-/// A backend that no longer works, or was used wrongly.
+/// Why an op has no observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackendFault(pub String);
+pub enum BackendFault {
+    /// The backend no longer works.
+    Broken(String),
+    /// The op cannot be made: it names what no earlier op made, or what came to nothing. That is a failure of the
+    /// case, not of the backend.
+    Misuse(String),
+}
 
 impl fmt::Display for BackendFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Broken(text) | Self::Misuse(text) => f.write_str(text),
+        }
     }
 }
 
