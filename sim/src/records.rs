@@ -302,6 +302,13 @@ mod tests {
     }
 
     #[test]
+    fn blob_without_an_entry_is_no_record() {
+        let empty = Records::extended(None, &[], &Profile::default());
+        assert_eq!(empty.blob().len(), 32);
+        assert_eq!(Records::from_blob(empty.blob(), &Profile::default()), None);
+    }
+
+    #[test]
     fn entry_keeps_the_absence_of_a_context() {
         let without = Entry { context: None, ..entry(1) };
         let records = Records::extended(None, &[without, entry(2)], &Profile::default());

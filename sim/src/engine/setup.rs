@@ -162,8 +162,9 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Decision, Handles, Redirect, Rule};
     use crate::ids::SocketHandle;
-    use crate::testing::{Machine, SERVER};
+    use crate::testing::{Machine, SERVER, address, both};
 
     #[test]
     fn handles_are_never_given_twice_and_name_their_provider() {
@@ -215,6 +216,29 @@ mod tests {
         assert_eq!(ask(records, b), (RedirectState::RedirectedBySelf, Some(128)));
         assert_eq!(ask(records, RedirectHandle(1)), (RedirectState::RedirectedByOther, None));
         assert_eq!(ask(None, a), (RedirectState::NotRedirected, None));
+    }
+
+    #[test]
+    fn handle_that_redirected_twice_is_given_its_last_context() {
+        let mut m = Machine::default();
+        let listener = m.service_at(1001);
+        let handle = m.w.fwps_redirect_handle_create("forgetful");
+        let redirect = Redirect::local(m.service.pid, both(1001));
+        let always = vec![Rule::always(Decision::Redirect(redirect))];
+        let policy = Policy { rules: always, heeds_earlier_redirect: false, handles: Handles::One(handle) };
+        m.w.install(Vendor { name: "forgetful".into(), sublayer_weight: 1, policy });
+        m.connected(SERVER);
+        let accepted = m.accept(listener);
+        let records = m.w.query_redirect_records(m.service, accepted).unwrap();
+        let onward = m.w.socket(m.service, crate::SocketKind::V4).unwrap();
+        m.w.set_redirect_records(m.service, onward, &records).unwrap();
+        m.trace_of(m.service, onward, "203.0.113.77:80");
+        let again = m.accept(listener);
+        let records = m.w.records_arrived(m.service, again).unwrap().cloned();
+        let (state, context) = m.w.fwps_query_connection_redirect_state(records.as_ref(), handle);
+        let destination = context.and_then(crate::address::from_sockaddr_storage);
+        assert_eq!(state, RedirectState::RedirectedBySelf);
+        assert_eq!(destination, Some(address("203.0.113.77:80")));
     }
 
     #[test]

@@ -74,6 +74,18 @@ mod tests {
     }
 
     #[test]
+    fn size_of_a_context_that_is_not_there_is_no_size_to_ask_for() {
+        let mut m = Machine::with(&[("context-absent", "success, zero")]);
+        let without = Redirect { context: Context::None, ..Redirect::local(m.service.pid, both(1001)) };
+        let (_, accepted) = m.redirected(without);
+        let word = m.w.allocate(m.service, 4, 7);
+        let buffers = crate::IoctlBuffers::query(crate::Pointer::NULL, 0, word);
+        let code = crate::ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
+        assert_eq!(m.w.wsa_ioctl(m.service, accepted, code, &buffers), Ok(()));
+        assert_eq!(m.w.read_memory(m.service, word, 4), Some(vec![0; 4]));
+    }
+
+    #[test]
     fn context_is_asked_by_whoever_has_the_socket() {
         let mut m = Machine::default();
         let (_, accepted) = m.redirected(Redirect::local(m.service.pid, both(1001)));
