@@ -684,6 +684,7 @@ fn explain_says_what_a_name_means(#[case] name: &str, #[case] begins: &str) {
 #[case("profile", "set-twice")]
 #[case("ends", "stalled")]
 #[case("codes", "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS (0x980000DE)")]
+#[case("precedence", "Where several causes hold at once, the first of these decides:")]
 fn explain_lists_the_names_of_a_kind(#[case] kind: &str, #[case] name: &str) {
     let called = Folder::new().call(&["explain", kind]);
     assert!(called.stdout.lines().any(|line| line == name), "{}", called.stdout);

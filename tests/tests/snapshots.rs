@@ -135,6 +135,29 @@ fn failing_case_with_its_trace_shows_the_hops_once() {
     assert_text("failing-cases-verbose", &text);
 }
 
+/// What reads well and cannot be done is a failure at its line, and no fault of the machine.
+#[test]
+fn case_that_asks_for_what_cannot_be_done_fails_there() {
+    let cases = "
+  - id: calls-after-its-end
+    steps:
+      - {process: app, op: {end-process: {}}}
+      - {process: app, op: {socket: {}}}
+  - id: uses-what-did-not-come-yet
+    steps:
+      - {name: listening, process: app, op: {socket: {}}}
+      - {process: app, op: {bind: {socket: listening, to: 'loopback:9'}}}
+      - {process: app, op: {listen: {socket: listening}}}
+      - {name: accepted, process: app, op: {accept: {socket: listening}}, expect: pending}
+      - {process: app, op: {close: {socket: accepted}}}
+  - id: listens-where-a-service-does
+    hosts: {local: {listen: [1001]}}
+    services: {proxy-a: {listen: 'any:1001'}}
+    steps: [{follow: {from: app, to: 'server:443'}}]
+";
+    assert_text("cases-that-cannot-be-done", &played(&vendors(&["a"]), cases).summary(false));
+}
+
 #[test]
 fn report_of_a_passed_a_failed_and_a_looping_case() {
     let cases = "

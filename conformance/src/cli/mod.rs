@@ -95,7 +95,8 @@ fn dispatch(command: Command) -> Result<Exit, Stop> {
         }
         Command::Check(check) => {
             let suite = load(&check.paths, &check.profile)?;
-            writeln!(stdout(), "{} cases, nothing wrong", suite.cases.len())?;
+            let count = suite.cases.len();
+            writeln!(stdout(), "{count} {}, nothing wrong", if count == 1 { "case" } else { "cases" })?;
             Ok(Exit::Success)
         }
         Command::Schema => {

@@ -78,7 +78,7 @@ impl SimBackend {
 
     /// The thread that makes a call; threads beside the first are started when they first call.
     fn caller(&mut self, op: &Op) -> Result<Caller, BackendFault> {
-        let unknown = || BackendFault::Misuse(format!("no process `{}` was started", op.process));
+        let unknown = || BackendFault::Misuse(format!("no process `{}` runs", op.process));
         let threads = self.threads.get_mut(&op.process).ok_or_else(unknown)?;
         if let Some(thread) = threads.get(&op.thread) {
             return Ok(*thread);
@@ -286,7 +286,7 @@ impl SimBackend {
             Call::Close { socket } => self.world.closesocket(caller, self.socket(socket)?.handle),
             Call::Duplicate { socket, process } => {
                 let Socket { handle, family } = self.socket(socket)?;
-                let unknown = || BackendFault::Misuse(format!("no process `{process}` was started"));
+                let unknown = || BackendFault::Misuse(format!("no process `{process}` runs"));
                 let pid = self
                     .threads
                     .get(process)

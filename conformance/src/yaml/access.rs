@@ -292,11 +292,11 @@ mod tests {
     fn a_variant_that_needs_fields_is_told_which_if_it_stands_alone() {
         assert_eq!(
             error::<Vec<Op>>("- connect\n"),
-            ("a.yaml:1:3: the field `to` is missing".into(), "connect".into())
+            ("a.yaml:1:3: the key `to` is missing".into(), "connect".into())
         );
         assert_eq!(
             error::<Vec<Op>>("- connect:\n"),
-            ("a.yaml:1:3: the field `to` is missing".into(), "connect".into())
+            ("a.yaml:1:3: the key `to` is missing".into(), "connect".into())
         );
         assert_eq!(
             error::<Vec<Op>>("- say\n"),
@@ -308,11 +308,11 @@ mod tests {
     fn errors_inside_of_a_variant_point_at_their_part() {
         assert_eq!(
             error::<Vec<Op>>("- connect:\n    to: x\n    prot: 1\n"),
-            ("a.yaml:3:5: unknown field `prot`".into(), "prot".into())
+            ("a.yaml:3:5: unknown key `prot`".into(), "prot".into())
         );
         assert_eq!(
             error::<Vec<Op>>("- connect:\n    port: 1\n"),
-            ("a.yaml:2:5: the field `to` is missing".into(), "port: 1".into())
+            ("a.yaml:2:5: the key `to` is missing".into(), "port: 1".into())
         );
         assert_eq!(
             error::<Vec<Op>>("- close: 1\n"),

@@ -503,7 +503,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_pointed_at_with_the_nearest_name() {
         let error = read_as::<Host>("name: x\nport: 1\nnoet: y\n").unwrap_err();
-        assert_eq!(error.to_string(), "a.yaml:3:1: unknown field `noet`");
+        assert_eq!(error.to_string(), "a.yaml:3:1: unknown key `noet`");
         assert_eq!(error.span.unwrap().text(), "noet");
         assert_eq!(error.label, "did you mean `note`?");
         assert_eq!(error.help.as_deref(), Some("what can be given here: `name`, `port`, `note`"));
@@ -512,7 +512,7 @@ mod tests {
     #[test]
     fn a_missing_field_points_at_its_mapping() {
         let text = "- name: x\n  port: 1\n- port: 2\n";
-        let expected = ("a.yaml:3:3: the field `name` is missing".into(), "port: 2".into());
+        let expected = ("a.yaml:3:3: the key `name` is missing".into(), "port: 2".into());
         assert_eq!(error::<Vec<Host>>(text), expected);
     }
 

@@ -30,16 +30,15 @@ impl Error for Diagnostic {
     }
 
     fn unknown_field(name: &str, expected: &'static [&'static str]) -> Self {
-        unknown("field", name, expected)
+        unknown("key", name, expected)
     }
 
     fn missing_field(name: &'static str) -> Self {
-        Self::new(format!("the field {} is missing", quoted(name)))
-            .with_label("it belongs to what begins here")
+        Self::new(format!("the key {} is missing", quoted(name))).with_label("it belongs to what begins here")
     }
 
     fn duplicate_field(name: &'static str) -> Self {
-        Self::new(format!("the field {} is given twice", quoted(name)))
+        Self::new(format!("the key {} is given twice", quoted(name)))
     }
 }
 
@@ -104,7 +103,7 @@ mod tests {
     #[test]
     fn an_unknown_name_comes_with_the_nearest_and_with_all_valid_ones() {
         let error = Diagnostic::unknown_field("adress", &["address", "port"]);
-        assert_eq!(error.message, "unknown field `adress`");
+        assert_eq!(error.message, "unknown key `adress`");
         assert_eq!(error.label, "did you mean `address`?");
         assert_eq!(error.help.as_deref(), Some("what can be given here: `address`, `port`"));
     }
@@ -118,9 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_where_none_is_valid_says_so() {
+    fn an_unknown_key_where_none_is_valid_says_so() {
         let error = Diagnostic::unknown_field("x", &[]);
-        assert_eq!(error.help.as_deref(), Some("no field can be given here"));
+        assert_eq!(error.help.as_deref(), Some("no key can be given here"));
     }
 
     #[test]

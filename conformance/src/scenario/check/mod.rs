@@ -24,6 +24,9 @@ pub(super) fn check(case: &Case, tree: &Node, catalogue: &Catalogue, profile: &P
     let mut check = Check { case, tree, profile: profile.clone(), errors: Vec::new(), made: BTreeMap::new() };
     check.requirements(catalogue);
     check.profile();
+    for (name, host) in &case.hosts {
+        check.listens_once(name, &host.listen);
+    }
     for (name, process) in &case.processes {
         check.host(&process.host, &["processes", name, "host"]);
     }
@@ -133,6 +136,15 @@ impl<'a> Check<'a> {
                         self.error(&["profile", name], error.to_string());
                     }
                 }
+            }
+        }
+    }
+
+    fn listens_once(&mut self, host: &Name, ports: &[u16]) {
+        for (index, port) in ports.iter().enumerate() {
+            if ports[..index].contains(port) {
+                let message = format!("`{host}` listens at port {port} already");
+                self.error(&["hosts", host, "listen", &index.to_string()], message);
             }
         }
     }
