@@ -1,0 +1,78 @@
+//! `list`, `check`, `schema` and `completions`.
+
+use rstest::rstest;
+
+use crate::MIXED;
+use crate::common::{Called, Folder};
+
+#[test]
+fn list_prints_each_case_with_its_features_and_requirements_and_runs_nothing() {
+    let folder = Folder::with("mine.yaml", MIXED);
+    let called = folder.call(&["list", "mine.yaml"]);
+    assert_eq!(
+        called.stdout,
+        "mine#careful  [tcp, redirect, remote-host]  chains.bounded\n\
+         mine#forgets  [tcp, redirect, remote-host, kernel-view]  chains.never-set\n\
+         mine#hopes  [tcp, redirect, remote-host]  chains.never-set, chains.bounded\n"
+    );
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn check_counts_the_cases_of_sound_files_and_runs_nothing() {
+    let folder = Folder::with("mine.yaml", MIXED);
+    let called = folder.call(&["check", "mine.yaml"]);
+    let stdout = "3 cases, nothing wrong\n".to_owned();
+    assert_eq!(called, Called { exit: 0, stdout, stderr: String::new() });
+}
+
+#[test]
+fn check_shows_every_error_of_every_file() {
+    let folder = Folder::with("one.yaml", MIXED.replace("from: app", "from: ape"));
+    folder.write("two.yaml", "schema: wfp-conformance/scenario/v1\ncases: 7\n");
+    let called = folder.call(&["check", "one.yaml", "two.yaml"]);
+    let places: Vec<&str> =
+        called.stderr.lines().filter_map(|line| line.trim().strip_prefix("--> ")).collect();
+    assert_eq!(places, ["one.yaml:10:24", "one.yaml:16:24", "one.yaml:22:24", "two.yaml:2:8"]);
+    assert_eq!((called.exit, called.stdout.as_str()), (2, ""));
+}
+
+#[test]
+fn schema_prints_a_json_schema_that_names_the_keys_of_a_file() {
+    let called = Folder::new().call(&["schema"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+    let schema: serde_json::Value = serde_json::from_str(&called.stdout).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["schema"]["const"], "wfp-conformance/scenario/v1");
+    let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "callouts",
+            "cases",
+            "features",
+            "hosts",
+            "processes",
+            "profile",
+            "requirements",
+            "schema",
+            "services",
+            "title",
+            "use",
+            "variants"
+        ]
+    );
+    assert!(called.stdout.ends_with("}\n"));
+}
+
+#[rstest]
+#[case("bash", "complete -F _wfp__conformance ")]
+#[case("zsh", "#compdef wfp-conformance")]
+#[case("fish", "complete -c wfp-conformance")]
+#[case("powershell", "Register-ArgumentCompleter")]
+#[case("elvish", "edit:completion:arg-completer[wfp-conformance]")]
+fn completions_are_a_script_for_the_shell(#[case] shell: &str, #[case] contains: &str) {
+    let called = Folder::new().call(&["completions", shell]);
+    assert!(called.stdout.contains(contains), "{}", called.stdout);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+}

@@ -1,0 +1,58 @@
+//! `explain`.
+
+use rstest::rstest;
+
+use crate::common::{Called, Folder};
+
+#[rstest]
+#[case::error("WSAENOTCONN", "WSAENOTCONN (10057)\n\nThe socket is not connected.\n")]
+#[case::error_by_number("10057", "WSAENOTCONN (10057)\n\nThe socket is not connected.\n")]
+#[case::state(
+    "redirected-by-self",
+    "redirected-by-self (FWPS_CONNECTION_REDIRECTED_BY_SELF)\n\nThe last redirect was by the asking handle."
+)]
+#[case::state_by_its_constant(
+    "FWPS_CONNECTION_REDIRECTED_BY_SELF",
+    "redirected-by-self (FWPS_CONNECTION_REDIRECTED_BY_SELF)\n"
+)]
+#[case::feature("dual-stack", "dual-stack: a feature of backends\n\nIPv6 sockets that serve IPv4 too.\n")]
+#[case::requirement("chains.bounded", "chains.bounded: a requirement\n\n")]
+#[case::profile_field("set-twice", "set-twice: a field of the behaviour profile\n\n")]
+#[case::end("stalled", "stalled: how a followed connection ends\n\n")]
+#[case::why("never-set", "never-set: why a connection goes round\n\n")]
+#[case::code(
+    "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS",
+    "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS (0x980000DE)\n\n"
+)]
+fn explain_says_what_a_name_means(#[case] name: &str, #[case] begins: &str) {
+    let called = Folder::new().call(&["explain", name]);
+    assert!(called.stdout.starts_with(begins), "{}", called.stdout);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+}
+
+#[rstest]
+#[case("errors", "WSAENOTCONN (10057)")]
+#[case("states", "previously-redirected-by-self")]
+#[case("features", "dual-stack")]
+#[case("requirements", "chains.bounded")]
+#[case("profile", "set-twice")]
+#[case("ends", "stalled")]
+#[case("codes", "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS (0x980000DE)")]
+#[case("precedence", "Where several causes hold at once, the first of these decides:")]
+fn explain_lists_the_names_of_a_kind(#[case] kind: &str, #[case] name: &str) {
+    let called = Folder::new().call(&["explain", kind]);
+    assert!(called.stdout.lines().any(|line| line == name), "{}", called.stdout);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+}
+
+#[rstest]
+#[case::near("set-twize", "error: nothing here is named `set-twize`; did you mean `set-twice`?\n")]
+#[case::far(
+    "xyzzy",
+    "error: nothing here is named `xyzzy`; errors, states, features, requirements, profile, ends, codes, precedence \
+     list what there is\n"
+)]
+fn explain_of_an_unknown_name_is_bad_usage_and_names_the_nearest(#[case] name: &str, #[case] message: &str) {
+    let called = Folder::new().call(&["explain", name]);
+    assert_eq!(called, Called { exit: 2, stdout: String::new(), stderr: message.to_owned() });
+}
