@@ -34,6 +34,7 @@ errors! {
     WSAEINPROGRESS = 10036, "A callback is in progress.";
     WSAEALREADY = 10037, "The socket is already connecting.";
     WSAENOTSOCK = 10038, "The descriptor is not a socket of this process.";
+    WSAEMSGSIZE = 10040, "What came, or its control data, was larger than the buffer for it.";
     WSAENOPROTOOPT = 10042, "The protocol of the socket does not know this option.";
     WSAEOPNOTSUPP = 10045, "The transport provider does not support this call on this kind of socket.";
     WSAEAFNOSUPPORT = 10047, "The address is of a family that the socket does not serve.";

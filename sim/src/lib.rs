@@ -79,6 +79,7 @@ mod error;
 mod ids;
 mod ioctl;
 mod memory;
+pub mod ntstatus;
 pub mod profile;
 mod records;
 mod socket;
@@ -96,6 +97,7 @@ pub use ids::{
 };
 pub use ioctl::{Cause, IoctlBuffers, PRECEDENCE};
 pub use memory::Pointer;
+pub use ntstatus::NtStatus;
 pub use profile::Profile;
 pub use records::{Entry, Records, RedirectState, redirect_state};
 pub use socket::{Completed, Completion, Shutdown, SocketKind, SocketState};

@@ -11,7 +11,8 @@ use wfp_conformance::run::{self, Options, Summary};
 use wfp_conformance::scenario::{self, Suite};
 use wfp_conformance::vocabulary::Backend as _;
 use wfp_sim::Profile;
-use wfp_sim::profile::FIELDS;
+use wfp_sim::ntstatus::{REACTOS, WINE};
+use wfp_sim::profile::{FIELDS, FOLLOWS, Field};
 
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -50,6 +51,27 @@ fn built_in_profiles_are_written_out_and_read_back_as_themselves() {
         let mut text = format!("schema: {}\nbase: documented\nfields:\n", profile_file::SCHEMA);
         for field in FIELDS {
             let _ = write!(text, "  # {}\n  {}: {}\n", field.summary, field.name, field.get(&profile));
+        }
+        holds(&path, &text);
+        let read = profile_file::load(root().join(&path).to_str().unwrap()).unwrap();
+        assert_eq!(read, profile, "{path}");
+    }
+}
+
+/// What a table of statuses makes of `nt-mapped`, as a file that says only what follows from the table.
+#[test]
+fn profiles_that_follow_from_a_table_of_statuses_are_written_out_and_read_back_as_themselves() {
+    for (name, table) in [("wine", &WINE), ("reactos", &REACTOS)] {
+        let profile = Profile::nt_mapped().mapped_by(table);
+        let path = format!("fixtures/profiles/{name}.yaml");
+        let mut text = format!(
+            "schema: {}\n# What follows from {}.\nbase: nt-mapped\nfields:\n",
+            profile_file::SCHEMA,
+            table.source
+        );
+        for follows in FOLLOWS.iter().filter(|follows| table.error_of(follows.status).is_some()) {
+            let field = Field::by_name(follows.field).unwrap();
+            let _ = write!(text, "  # {}\n  {}: {}\n", follows.status, field.name, field.get(&profile));
         }
         holds(&path, &text);
         let read = profile_file::load(root().join(&path).to_str().unwrap()).unwrap();

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
+use wfp_sim::ntstatus::StatusTable;
 use wfp_sim::profile::{FIELDS, Field};
-use wfp_sim::{ControlCode, PRECEDENCE, Profile, RedirectState, WinsockError};
+use wfp_sim::{ControlCode, NtStatus, PRECEDENCE, Profile, RedirectState, WinsockError};
 
 use super::{Exit, Stop};
 use crate::follow::{End, Why};
@@ -12,8 +13,8 @@ use crate::vocabulary::{Feature, StateName};
 use crate::yaml::nearest;
 
 /// The lists that a name can stand for.
-const LISTS: [&str; 8] =
-    ["errors", "states", "features", "requirements", "profile", "ends", "codes", "precedence"];
+const LISTS: [&str; 9] =
+    ["errors", "statuses", "states", "features", "requirements", "profile", "ends", "codes", "precedence"];
 
 pub(super) fn explain(name: &str, out: &mut dyn Write) -> Result<Exit, Stop> {
     if list(name, out)? || one(name, out)? {
@@ -30,6 +31,7 @@ pub(super) fn explain(name: &str, out: &mut dyn Write) -> Result<Exit, Stop> {
 fn all_names() -> Vec<String> {
     let mut names: Vec<String> = LISTS.iter().map(|name| (*name).to_owned()).collect();
     names.extend(WinsockError::ALL.iter().map(|(name, _, _)| (*name).to_owned()));
+    names.extend(NtStatus::ALL.iter().map(|(name, _, _)| (*name).to_owned()));
     names.extend(StateName::ALL.iter().map(|state| state.name().to_owned()));
     names.extend(Feature::ALL.iter().map(|(feature, _)| feature.name().to_owned()));
     names.extend(Catalogue::built_in().iter().map(|requirement| requirement.id.clone()));
@@ -45,6 +47,11 @@ fn list(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
         "errors" => {
             for (name, code, meaning) in WinsockError::ALL {
                 writeln!(out, "{name} ({})\n    {meaning}", code.0)?;
+            }
+        }
+        "statuses" => {
+            for (name, status, meaning) in NtStatus::ALL {
+                writeln!(out, "{name} ({:#010X})\n    {meaning}", status.0)?;
             }
         }
         "states" => {
@@ -96,6 +103,15 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
         WinsockError::ALL.iter().find(|(known, code, _)| *known == name || code.0.to_string() == name);
     if let Some((known, code, meaning)) = error {
         writeln!(out, "{known} ({})\n\n{meaning}\nSource: win32, Windows Sockets Error Codes", code.0)?;
+        return Ok(true);
+    }
+    if let Some((known, status, meaning)) = NtStatus::ALL.iter().find(|(known, _, _)| *known == name) {
+        writeln!(out, "{known} ({:#010X})\n\n{meaning}\nSource: ntstatus.h", status.0)?;
+        for table in StatusTable::ALL {
+            if let Some(error) = table.error_of(*status) {
+                writeln!(out, "  {error} by {}\n      {}", table.name, table.source)?;
+            }
+        }
         return Ok(true);
     }
     if let Some((known, code)) = ControlCode::ALL.iter().find(|(known, _)| *known == name) {

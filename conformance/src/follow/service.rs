@@ -164,7 +164,9 @@ fn grow_to() -> u32 {
 
 fn grow_errors() -> Vec<ErrorName> {
     use WinsockError as E;
-    [E::ERROR_INSUFFICIENT_BUFFER, E::WSAEFAULT, E::WSAEINVAL, E::WSAENOBUFS].map(ErrorName).to_vec()
+    [E::ERROR_INSUFFICIENT_BUFFER, E::WSAEFAULT, E::WSAEINVAL, E::WSAEMSGSIZE, E::WSAENOBUFS]
+        .map(ErrorName)
+        .to_vec()
 }
 
 impl Default for Grow {

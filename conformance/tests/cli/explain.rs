@@ -7,6 +7,12 @@ use crate::common::{Called, Folder};
 #[rstest]
 #[case::error("WSAENOTCONN", "WSAENOTCONN (10057)\n\nThe socket is not connected.\n")]
 #[case::error_by_number("10057", "WSAENOTCONN (10057)\n\nThe socket is not connected.\n")]
+#[case::status(
+    "STATUS_NOT_FOUND",
+    "STATUS_NOT_FOUND (0xC0000225)\n\nThere is no such object: for a query, no redirect.\nSource: ntstatus.h\n  \
+     WSAEINVAL by win-net-test\n"
+)]
+#[case::status_that_is_no_failure("STATUS_PENDING", "STATUS_PENDING (0x00000103)\n\n")]
 #[case::state(
     "redirected-by-self",
     "redirected-by-self (FWPS_CONNECTION_REDIRECTED_BY_SELF)\n\nThe last redirect was by the asking handle."
@@ -32,6 +38,7 @@ fn explain_says_what_a_name_means(#[case] name: &str, #[case] begins: &str) {
 
 #[rstest]
 #[case("errors", "WSAENOTCONN (10057)")]
+#[case("statuses", "STATUS_BUFFER_TOO_SMALL (0xC0000023)")]
 #[case("states", "previously-redirected-by-self")]
 #[case("features", "dual-stack")]
 #[case("requirements", "chains.bounded")]
@@ -49,7 +56,7 @@ fn explain_lists_the_names_of_a_kind(#[case] kind: &str, #[case] name: &str) {
 #[case::near("set-twize", "error: nothing here is named `set-twize`; did you mean `set-twice`?\n")]
 #[case::far(
     "xyzzy",
-    "error: nothing here is named `xyzzy`; errors, states, features, requirements, profile, ends, codes, precedence \
+    "error: nothing here is named `xyzzy`; errors, statuses, states, features, requirements, profile, ends, codes, precedence \
      list what there is\n"
 )]
 fn explain_of_an_unknown_name_is_bad_usage_and_names_the_nearest(#[case] name: &str, #[case] message: &str) {

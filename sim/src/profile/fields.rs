@@ -106,6 +106,7 @@ profile! {
         "WSAEINVAL, zero" => "cbOutBuffer: must be at least the size of a ULONG",
         "WSAEFAULT, needed" => "treated like any buffer that is too small, by the NTSTATUS tables",
         "WSAEFAULT, zero" => "a synchronous failure writes no information back",
+        "WSAEMSGSIZE, needed" => "treated like any buffer that is too small, by the table of ReactOS",
     }
 
     below_ulong: Failure, "below-ulong", "How a query with an output length of 1 to 3 fails.";
@@ -126,6 +127,7 @@ profile! {
         "WSAEINVAL, zero" => "lpcbBytesReturned",
         "WSAEFAULT, needed" => "STATUS_BUFFER_TOO_SMALL by the NTSTATUS tables; plabayo/rama retries on it",
         "WSAEFAULT, zero" => "the same, where a synchronous failure writes no information back",
+        "WSAEMSGSIZE, needed" => "the same by the table of ReactOS, which stands alone",
     }
 
     records_not_redirected: Failure, "records-not-redirected",

@@ -12,6 +12,7 @@
 //! Source: docs/behaviour.md, "Profiles".
 
 mod fields;
+mod mapped;
 #[cfg(test)]
 mod probes;
 mod values;
@@ -19,6 +20,7 @@ mod values;
 use std::fmt;
 
 pub use fields::{FIELDS, Profile};
+pub use mapped::{FOLLOWS, Follows};
 pub use values::{
     Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, EmptyInput, Failure,
     HandleRequired, Malformed, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice,
