@@ -34,7 +34,13 @@ fn holds(path: &str, text: &str) {
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
         std::fs::write(root().join(path), text).expect("the file can be written");
     }
-    assert_eq!(read(path), text, "{path} is out of date: run this test with UPDATE_DOCUMENTS=1");
+    let written = read(path);
+    let line = written.lines().zip(text.lines()).position(|(old, new)| old != new);
+    assert!(
+        written == text,
+        "{path} is out of date, first in line {}: run this test with UPDATE_DOCUMENTS=1",
+        line.unwrap_or_else(|| written.lines().count().min(text.lines().count())) + 1
+    );
 }
 
 #[test]

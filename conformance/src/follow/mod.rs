@@ -4,6 +4,7 @@
 //! scenario runs the same on every backend. A loop is recognised by what repeats, never by a timeout or a count.
 
 mod ending;
+mod listening;
 mod loops;
 mod service;
 mod serving;
@@ -19,40 +20,23 @@ pub use service::{
     Service, SetWhen,
 };
 
+use self::listening::{Listener, Serves};
 use self::loops::Key;
 pub(crate) use self::loops::redirects;
 use self::serving::{Decided, Serving, set_late};
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Dial, Endpoint, Name, Observation, Op, Outcome, Place, SocketFamily,
+    Backend, BackendFault, Call, Dial, Endpoint, Name, Observation, Op, Outcome, SocketFamily,
 };
 
 /// Connect attempts after which a connection counts as not ended, where the backend does not show enough to tell a
 /// loop.
 const BOUND: usize = 64;
 
-/// Milliseconds that a connection has to reach its acceptor. On the model they pass at once.
-const ACCEPT_LIMIT: u32 = 2000;
-
 /// Milliseconds after which a connect that nobody answers has ended.
 const CONNECT_LIMIT: u32 = 60_000;
 
 /// The name of a connect that goes on.
 const CONNECT: &str = "connect";
-
-/// A socket that connections can arrive at.
-struct Listener {
-    process: Name,
-    socket: Name,
-    /// The accept that waits on it.
-    accept: Name,
-    serves: Serves,
-}
-
-#[derive(Clone)]
-enum Serves {
-    Service(Name),
-    Destination(Endpoint),
-}
 
 /// Plays redirect services, and follows connections through them.
 pub struct Follower {
@@ -102,80 +86,6 @@ impl Follower {
             count: 0,
             names_kept: false,
         }
-    }
-
-    /// Starts a service: its process must run already.
-    ///
-    /// # Errors
-    /// Where the backend breaks, or the service cannot listen.
-    pub fn start_service(&mut self, backend: &mut dyn Backend, name: &Name, service: Service) -> Result<()> {
-        let process = service.process.as_ref().unwrap_or(name).clone();
-        let families: &[SocketFamily] = match service.families {
-            ListenFamilies::Ipv4 => &[SocketFamily::Ipv4],
-            ListenFamilies::Ipv6 => &[SocketFamily::Ipv6],
-            ListenFamilies::Both => &[SocketFamily::Ipv4, SocketFamily::Ipv6],
-            ListenFamilies::Dual => &[SocketFamily::Dual],
-        };
-        for family in families {
-            let serves = Serves::Service(Name::clone(name));
-            self.listen(backend, &process, &service.listen, *family, serves)?;
-        }
-        self.services.insert(Name::clone(name), Arc::new(service));
-        Ok(())
-    }
-
-    /// Starts a destination: a process that listens at an endpoint, in these families, and accepts whatever
-    /// comes.
-    ///
-    /// # Errors
-    /// Where the backend breaks, or the process cannot listen.
-    pub fn start_destination(
-        &mut self,
-        backend: &mut dyn Backend,
-        process: &Name,
-        endpoint: &Endpoint,
-        families: &[SocketFamily],
-    ) -> Result<()> {
-        let at = Endpoint { place: Place::Any, port: endpoint.port };
-        for family in families {
-            self.listen(backend, process, &at, *family, Serves::Destination(endpoint.clone()))?;
-        }
-        Ok(())
-    }
-
-    fn listen(
-        &mut self,
-        backend: &mut dyn Backend,
-        process: &Name,
-        at: &Endpoint,
-        family: SocketFamily,
-        serves: Serves,
-    ) -> Result<()> {
-        let what = match &serves {
-            Serves::Service(name) => name.to_string(),
-            Serves::Destination(endpoint) => endpoint.to_string(),
-        };
-        let socket: Name = format!("{what}/{family}").into();
-        let accept: Name = format!("{what}/{family}/accept").into();
-        let at = match family {
-            SocketFamily::Dual => Endpoint { place: Place::Any, port: at.port },
-            _ => at.clone(),
-        };
-        let calls = [
-            Call::Socket { family, overlapped: true, nonblocking: false },
-            Call::Bind { socket: Name::clone(&socket), to: at.clone(), mapped: false },
-            Call::Listen { socket: Name::clone(&socket), backlog: 200 },
-        ];
-        for call in calls {
-            let observation = apply(backend, process, Some(&socket), call)?;
-            if let Some(error) = observation.error() {
-                return Err(BackendFault::Misuse(format!("{what} cannot listen at {at}: {error}")));
-            }
-        }
-        let listener = Listener { process: Name::clone(process), socket, accept, serves };
-        post_accept(backend, &listener)?;
-        self.listeners.push(listener);
-        Ok(())
     }
 
     /// Connects, lets the services do what they do, and tells how it ended.
@@ -312,49 +222,6 @@ impl Follower {
         })
     }
 
-    /// Waits until one of the listeners has a connection, and lets it wait for the next one.
-    fn next_accept(
-        &mut self,
-        backend: &mut dyn Backend,
-        opened: &[(Name, Name)],
-    ) -> Result<Option<(usize, Name)>> {
-        let calls: Vec<Name> = self.listeners.iter().map(|listener| Name::clone(&listener.accept)).collect();
-        let process = self.listeners.first().map(|listener| Name::clone(&listener.process));
-        let Some(process) = process else { return Ok(None) };
-        let observation = apply(backend, &process, None, Call::Wait { calls, limit: ACCEPT_LIMIT })?;
-        let Some((completed, result)) = observation.completed else { return Ok(None) };
-        let Some(index) = self.listeners.iter().position(|listener| listener.accept == completed) else {
-            return Err(BackendFault::Broken(format!("`{completed}` completed, which nobody waited for")));
-        };
-        if let Some(error) = result.error() {
-            return Err(BackendFault::Broken(format!("`{completed}` failed: {error}")));
-        }
-        let what = format!("{}/accept", self.listeners[index].socket);
-        let mut next = self.fresh_name(&what);
-        while next == completed || opened.iter().any(|(_, socket)| *socket == next) {
-            next = self.fresh_name(&what);
-        }
-        let listener = &mut self.listeners[index];
-        let accepted = std::mem::replace(&mut listener.accept, next);
-        post_accept(backend, listener)?;
-        Ok(Some((index, accepted)))
-    }
-
-    /// A connection that is followed no further was made all the same: nobody is to take it for the next one.
-    fn take_in(
-        &mut self,
-        backend: &mut dyn Backend,
-        opened: &mut Vec<(Name, Name)>,
-        error: Option<WinsockError>,
-    ) -> Result<()> {
-        if error.is_none()
-            && let Some((listener, accepted)) = self.next_accept(backend, opened)?
-        {
-            opened.push((Name::clone(&self.listeners[listener].process), accepted));
-        }
-        Ok(())
-    }
-
     fn wait_for_connect(backend: &mut dyn Backend, process: &Name) -> Result<Observation> {
         let call = Call::Wait { calls: vec![CONNECT.into()], limit: CONNECT_LIMIT };
         let observation = apply(backend, process, None, call)?;
@@ -399,17 +266,6 @@ fn end_of(error: WinsockError) -> End {
 
 fn apply(backend: &mut dyn Backend, process: &Name, name: Option<&Name>, call: Call) -> Result<Observation> {
     backend.apply(&Op { process: Name::clone(process), thread: 0, name: name.cloned(), call })
-}
-
-fn post_accept(backend: &mut dyn Backend, listener: &Listener) -> Result<()> {
-    let call = Call::Accept { socket: Name::clone(&listener.socket) };
-    let observation = apply(backend, &listener.process, Some(&listener.accept), call)?;
-    match observation.outcome {
-        Outcome::Pending => Ok(()),
-        other => {
-            Err(BackendFault::Broken(format!("accept on `{}` did not wait: {other:?}", listener.socket)))
-        }
-    }
 }
 
 /// Where to write down what the service does that accepted the last connect.

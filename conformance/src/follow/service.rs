@@ -106,6 +106,19 @@ pub enum ListenFamilies {
     Dual,
 }
 
+impl ListenFamilies {
+    /// The families of the sockets that listen.
+    #[must_use]
+    pub fn of_sockets(self) -> &'static [SocketFamily] {
+        match self {
+            Self::Ipv4 => &[SocketFamily::Ipv4],
+            Self::Ipv6 => &[SocketFamily::Ipv6],
+            Self::Both => &[SocketFamily::Ipv4, SocketFamily::Ipv6],
+            Self::Dual => &[SocketFamily::Dual],
+        }
+    }
+}
+
 /// How a service learns the destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

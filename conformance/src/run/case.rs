@@ -10,16 +10,12 @@ use wfp_sim::profile::Field;
 use super::{CaseRun, Failure, Options, Status, trace};
 use crate::follow::{End, Ending, Follower, Journey};
 use crate::scenario::{
-    Case, Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow, families,
+    Case, Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
 };
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Endpoint, Feature, HostSpec, Length, Name, Observation, Op, Place,
+    Backend, BackendFault, Call, Endpoint, Feature, HostSpec, LOCAL, Length, Name, Observation, Op, Place,
     ProcessSpec, SetUp, Settings,
 };
-use crate::yaml::{Node, Span};
-
-/// The name of the machine that the callouts are on.
-const LOCAL: &str = "local";
 
 /// Runs a case.
 ///
@@ -141,7 +137,7 @@ impl Player<'_> {
                     self.backend,
                     &process,
                     &endpoint,
-                    families(host.families),
+                    host.families.of_sockets(),
                 )?;
             }
         }
@@ -311,22 +307,9 @@ impl Player<'_> {
 
     /// A failure at a place of a step.
     fn failure(&self, index: usize, path: &[&str], expected: String, observed: String) -> Failure {
-        let steps = self.loaded.tree.get("steps").map(Node::items).unwrap_or_default();
-        let mut span: Option<Span> = None;
-        if let Some(mut node) = steps.get(index) {
-            for part in path {
-                let next = match part.parse::<usize>() {
-                    Ok(index) => node.items().get(index),
-                    Err(_) => node.get(part),
-                };
-                match next {
-                    Some(next) => node = next,
-                    None => break,
-                }
-            }
-            span = Some(node.span.clone());
-        }
-        let span = span.unwrap_or_else(|| self.loaded.tree.span.clone());
+        let tree = &self.loaded.tree;
+        let step = tree.get("steps").and_then(|steps| steps.items().get(index));
+        let span = step.map_or(tree, |step| step.descend(path)).span.clone();
         Failure { step: index + 1, expected, observed, span }
     }
 

@@ -3,10 +3,7 @@
 use super::expect::Expect;
 use super::format::Case;
 use crate::follow::{DialFamily, End, ListenFamilies};
-use crate::vocabulary::{Call, Feature, Features, PointerKind, SocketFamily};
-
-/// The name of the machine that the callouts are on.
-const LOCAL: &str = "local";
+use crate::vocabulary::{Call, Feature, Features, LOCAL, PointerKind, SocketFamily};
 
 /// What a case needs of a backend: what it says, and what follows from what it does.
 pub(super) fn of(case: &Case) -> Features {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::expect::Expect;
 use crate::follow::{ListenFamilies, Service};
@@ -224,8 +224,9 @@ impl Callout {
             place => place.clone(),
         };
         let endpoint = Endpoint { place, port: service.listen.port };
-        let serves =
-            |family| families(service.families).contains(&family) || service.families == ListenFamilies::Dual;
+        let serves = |family| {
+            service.families.of_sockets().contains(&family) || service.families == ListenFamilies::Dual
+        };
         Some(RedirectTo {
             process: Some(service.process.as_ref().unwrap_or(name).clone()),
             ipv4: serves(SocketFamily::Ipv4).then(|| endpoint.clone()),
@@ -243,16 +244,6 @@ pub struct RedirectEndpoint {
     /// The process of this machine that listens there, for `localRedirectTargetPID`; none on another host.
     #[serde(default)]
     pub process: Option<Name>,
-}
-
-/// The families of the sockets that listen.
-pub(crate) fn families(families: ListenFamilies) -> &'static [SocketFamily] {
-    match families {
-        ListenFamilies::Ipv4 => &[SocketFamily::Ipv4],
-        ListenFamilies::Ipv6 => &[SocketFamily::Ipv6],
-        ListenFamilies::Both => &[SocketFamily::Ipv4, SocketFamily::Ipv6],
-        ListenFamilies::Dual => &[SocketFamily::Dual],
-    }
 }
 
 /// A step: a call (`op`), a call with buffers of many lengths (`sweep`), or a connection that is followed to its
@@ -331,10 +322,3 @@ pub(super) const FILE_KEYS: [&str; 4] = ["schema", "title", "use", "cases"];
 
 /// The keys of a case, beside those of its ground.
 pub(super) const CASE_KEYS: [&str; 3] = ["id", "title", "steps"];
-
-// Serialized only to show a call in a message.
-impl Serialize for Scalar {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}

@@ -16,5 +16,3 @@ pub use expect::{
 pub use format::{Callout, Case, Follow, Host, RedirectEndpoint, SCHEMA, Scalar, Step, Sweep, SweepRow};
 pub use load::{LoadedCase, Suite};
 pub use schema::schema;
-
-pub(crate) use format::families;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use wfp_sim::address::{Family, written_in};
 use wfp_sim::{Host, HostId, LOCAL_HOST, World};
 
-use crate::vocabulary::{Endpoint, HostSpec, Name, Place, SocketFamily};
+use crate::vocabulary::{Endpoint, HostSpec, LOCAL, Name, Place, SocketFamily};
 
 /// The hosts of a scenario, the local one first.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ const FIRST_DYNAMIC_PORT: u16 = 49152;
 impl Default for Addresses {
     fn default() -> Self {
         let local = Known {
-            name: "local".into(),
+            name: LOCAL.into(),
             id: LOCAL_HOST,
             v4: Ipv4Addr::new(192, 0, 2, 1),
             v6: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1),

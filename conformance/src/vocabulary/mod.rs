@@ -24,8 +24,8 @@ pub use observation::{Did, Hop, Inspected, Observation, Outcome, Redirected, Soc
 pub use op::{Call, IoctlCode, Op, SetUp, ShutdownHow, SocketFamily};
 pub use references::Role;
 pub use topology::{
-    CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, HostSpec, Match, ProcessSpec, RedirectTo, RuleSpec,
-    StateName, TargetPidSpec,
+    CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, HostSpec, LOCAL, Match, ProcessSpec, RedirectTo,
+    RuleSpec, StateName, TargetPidSpec,
 };
 
 /// A name that a scenario gives to something.

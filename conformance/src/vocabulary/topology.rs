@@ -6,6 +6,9 @@ use wfp_sim::RedirectState;
 
 use super::{Endpoint, Name};
 
+/// The name of the machine that the callouts are on.
+pub const LOCAL: &str = "local";
+
 /// A host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -39,7 +42,7 @@ impl Default for ProcessSpec {
 }
 
 fn local() -> Name {
-    "local".into()
+    LOCAL.into()
 }
 
 /// A callout: who is redirected, when, and to where.

@@ -55,6 +55,23 @@ impl Node {
         self.entries().iter().find(|entry| &*entry.key == key)
     }
 
+    /// The node at the end of a path of keys and indexes; the last one on the way where the path leads on to nothing.
+    #[must_use]
+    pub fn descend(&self, path: &[&str]) -> &Node {
+        let mut node = self;
+        for part in path {
+            let below = match node.kind {
+                Kind::Sequence(_) => part.parse().ok().and_then(|index: usize| node.items().get(index)),
+                _ => node.get(part),
+            };
+            match below {
+                Some(below) => node = below,
+                None => break,
+            }
+        }
+        node
+    }
+
     /// The entries of this mapping; none if it is something else.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -107,6 +124,18 @@ mod tests {
         let node = tree("[x, y]");
         let items: Vec<_> = node.items().iter().filter_map(Node::as_str).collect();
         assert_eq!(items, ["x", "y"]);
+    }
+
+    #[test]
+    fn a_path_leads_as_far_down_as_there_is_something() {
+        let node = tree("a: [x, {b: y, 1: z}]\n");
+        let at = |path: &[&str]| node.descend(path).span.text().to_owned();
+        assert_eq!(at(&["a", "1", "b"]), "y");
+        assert_eq!(at(&["a", "1", "1"]), "z");
+        assert_eq!(at(&["a", "0", "b"]), "x");
+        assert_eq!(at(&["a", "7"]), "[x, {b: y, 1: z}]");
+        assert_eq!(at(&["a", "b"]), "[x, {b: y, 1: z}]");
+        assert_eq!(at(&[]), "a: [x, {b: y, 1: z}]");
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! What is wrong with the steps of a case.
+
+use super::Check;
+use crate::scenario::format::{Follow, Step, Sweep};
+use crate::vocabulary::{Call, Dial, Name, Role};
+use crate::yaml::Diagnostic;
+
+impl Check<'_> {
+    pub(super) fn step(&mut self, index: usize, step: &Step) {
+        let number = index.to_string();
+        let at = |key: &'static str| ["steps", &number, key];
+        let kinds = [step.op.is_some(), step.sweep.is_some(), step.follow.is_some()];
+        if kinds.iter().filter(|kind| **kind).count() != 1 {
+            let error = Diagnostic::at(
+                &self.place(&["steps", &number]),
+                "a step is one of `op`, `sweep` and `follow`",
+            );
+            self.errors.push(error);
+            return;
+        }
+        match &step.process {
+            Some(process) => self.process(process, &at("process")),
+            None if step.follow.is_none() => {
+                let error = Diagnostic::at(
+                    &self.place(&["steps", &number]),
+                    "this step does not say which `process` calls",
+                );
+                let processes = self.processes();
+                let known: Vec<&str> = processes.iter().map(|name| &**name).collect();
+                self.errors.push(error.with_help(format!("known here: {}", known.join(", "))));
+            }
+            None => {}
+        }
+        let mut results: &'static [Role] = &[];
+        if let Some(call) = &step.op {
+            self.call(call, &["steps", &number, "op", call.name()]);
+            results = call.results();
+        }
+        if let Some(sweep) = &step.sweep {
+            self.sweep(sweep, &number);
+        }
+        if let Some(follow) = &step.follow {
+            self.follow(follow, &number);
+        }
+        if let Some(expect) = &step.expect {
+            if step.sweep.is_some() {
+                let error =
+                    Diagnostic::at(&self.place(&at("expect")), "what a sweep expects stands in its rows");
+                self.errors.push(error);
+            } else {
+                self.expect(expect, &["steps", &number, "expect"], step.follow.is_some());
+            }
+        }
+        if let Some(name) = &step.name {
+            let roles: &'static [Role] = if step.op.is_some() { results } else { &[] };
+            if self.made.contains_key(name) {
+                let error = Diagnostic::at(
+                    &self.place(&at("name")),
+                    format!("a step before this one is named `{name}`"),
+                );
+                self.errors.push(error);
+            } else {
+                self.made.insert(Name::clone(name), roles);
+            }
+        }
+    }
+
+    fn call(&mut self, call: &Call, path: &[&str]) {
+        if matches!(call, Call::SetUp(_)) {
+            let message = format!("`{}` is not for steps", call.name());
+            let error = Diagnostic::at(&self.place(path), message);
+            self.errors.push(error.with_help("`hosts`, `processes` and `callouts` of the case set these up"));
+            return;
+        }
+        for (field, role, name) in call.references() {
+            let path: Vec<&str> = path.iter().copied().chain([field]).collect();
+            match role {
+                Role::Process => self.process(name, &path),
+                Role::Callout if !self.case.callouts.contains_key(name) => {
+                    let known: Vec<&str> = self.case.callouts.keys().map(|name| &**name).collect();
+                    self.unknown(&path, "callout", name, &known);
+                }
+                Role::Callout => {}
+                Role::Socket | Role::Blob | Role::Pending => {
+                    if !self.made.get(name).is_some_and(|roles| roles.contains(&role)) {
+                        let made = self.made.clone();
+                        let known: Vec<&str> = made
+                            .iter()
+                            .filter(|(_, roles)| roles.contains(&role))
+                            .map(|(name, _)| &**name)
+                            .collect();
+                        self.unknown(&path, &role.to_string(), name, &known);
+                    }
+                }
+            }
+        }
+        if let Call::Connect { to: Dial::Endpoint(endpoint), .. } | Call::Bind { to: endpoint, .. } = call {
+            let path: Vec<&str> = path.iter().copied().chain(["to"]).collect();
+            self.endpoint(endpoint, &path);
+        }
+    }
+
+    fn sweep(&mut self, sweep: &Sweep, number: &str) {
+        let path = ["steps", number, "sweep", "op"];
+        if !matches!(sweep.op, Call::QueryRecords(_) | Call::QueryContext(_) | Call::SetRecords(_)) {
+            let error = Diagnostic::at(
+                &self.place(&path),
+                format!("`{}` has no buffer to sweep over", sweep.op.name()),
+            );
+            self.errors
+                .push(error.with_help("a sweep is over `query-records`, `query-context` or `set-records`"));
+            return;
+        }
+        self.call(&sweep.op, &["steps", number, "sweep", "op", sweep.op.name()]);
+        for (index, row) in sweep.rows.iter().enumerate() {
+            self.expect(
+                &row.expect,
+                &["steps", number, "sweep", "rows", &index.to_string(), "expect"],
+                false,
+            );
+        }
+    }
+
+    fn follow(&mut self, follow: &Follow, number: &str) {
+        self.process(&follow.from, &["steps", number, "follow", "from"]);
+        self.endpoint(&follow.to, &["steps", number, "follow", "to"]);
+        if follow.to.port.is_none_or(|port| port == 0) {
+            let error = Diagnostic::at(
+                &self.place(&["steps", number, "follow", "to"]),
+                "a destination has a port from 1 to 65535",
+            );
+            self.errors.push(error);
+        }
+    }
+}
