@@ -74,6 +74,7 @@
 pub mod address;
 mod canonical;
 mod control_code;
+pub mod control_message;
 pub mod engine;
 mod error;
 mod ids;
