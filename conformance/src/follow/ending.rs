@@ -174,6 +174,8 @@ pub enum Note {
     Records(Result<u32, WinsockError>),
     /// It asked for the context, and got this many bytes or an error.
     Context(Result<u32, WinsockError>),
+    /// It could not bind the socket that it was to dial with.
+    NotBound(WinsockError),
     /// It set the records.
     Set(SetWhen, Result<(), WinsockError>),
 }
@@ -185,6 +187,7 @@ impl fmt::Display for Note {
             Self::Records(Err(error)) => write!(f, "asks for the records: {error}"),
             Self::Context(Ok(bytes)) => write!(f, "fetches the context: {bytes} bytes"),
             Self::Context(Err(error)) => write!(f, "asks for the context: {error}"),
+            Self::NotBound(error) => write!(f, "binds a socket: {error}"),
             Self::Set(when, result) => {
                 f.write_str(match when {
                     SetWhen::AfterConnect => "sets the records after connecting",

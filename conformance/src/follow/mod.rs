@@ -265,7 +265,8 @@ fn end_of(error: WinsockError) -> End {
 }
 
 fn apply(backend: &mut dyn Backend, process: &Name, name: Option<&Name>, call: Call) -> Result<Observation> {
-    backend.apply(&Op { process: Name::clone(process), thread: 0, name: name.cloned(), call })
+    let op = Op { process: Name::clone(process), thread: 0, name: name.cloned(), call };
+    backend.apply(&op)?.supported()
 }
 
 /// Where to write down what the service does that accepted the last connect.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wfp_sim::WinsockError;
 
+use super::End;
 use crate::vocabulary::{Endpoint, Name, Place, SocketFamily, error_name};
 
 /// A redirect service: where it listens, and what it does with each connection that it accepts. Whatever is left
@@ -49,7 +50,7 @@ pub struct Service {
     /// Whether it sets the records on the fresh socket too when it dials again.
     #[serde(default)]
     pub on_retry: OnRetry,
-    /// What it does when records or context cannot be had, or not be set.
+    /// What it does when records or context cannot be had, or not be set, or a socket not be bound.
     #[serde(default)]
     pub on_error: OnError,
 }
@@ -282,7 +283,7 @@ pub enum OnRetry {
     Forget,
 }
 
-/// What a service does when it cannot have the records or the context, or cannot set the records.
+/// What a service does when it cannot have the records or the context, cannot set the records, or cannot bind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
@@ -293,4 +294,15 @@ pub enum OnError {
     Dial,
     /// It keeps the connection and does nothing.
     Hold,
+}
+
+impl OnError {
+    /// How the connection ends, unless the service dials all the same.
+    pub(super) fn ends(self) -> Option<End> {
+        match self {
+            Self::Close => Some(End::Closed),
+            Self::Hold => Some(End::Stalled),
+            Self::Dial => None,
+        }
+    }
 }

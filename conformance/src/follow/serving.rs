@@ -52,7 +52,8 @@ impl Follower {
             AskOn::Accepted => Name::clone(accepted),
             AskOn::Listening => Name::clone(socket),
         };
-        let give_up = if service.on_error == OnError::Hold { End::Stalled } else { End::Closed };
+        // Without a destination there is nothing to dial.
+        let give_up = service.on_error.ends().unwrap_or(End::Closed);
 
         let own = self.fresh_name(&format!("{name}/records"));
         let mut carried = Carried::Never;
@@ -140,17 +141,20 @@ impl Follower {
             if let (SetWhen::BeforeConnect, Some(bind)) = (step, &service.bind) {
                 let mapped = written == SocketFamily::Dual;
                 let call = Call::Bind { socket: Name::clone(&socket), to: bind.clone(), mapped };
-                apply(backend, &process, None, call)?;
+                if let Some(error) = apply(backend, &process, None, call)?.error() {
+                    notes.push(Note::NotBound(error));
+                    if let Some(end) = service.on_error.ends() {
+                        return Ok(Decided::Ends(end));
+                    }
+                }
             }
             let Some(records) = serving.records.as_ref().filter(|_| service.set == step) else { continue };
             let result = set_records(backend, &process, &socket, records)?;
             notes.push(Note::Set(step, result));
             if result.is_err() {
                 carried = Carried::Failed;
-                match service.on_error {
-                    OnError::Close => return Ok(Decided::Ends(End::Closed)),
-                    OnError::Hold => return Ok(Decided::Ends(End::Stalled)),
-                    OnError::Dial => {}
+                if let Some(end) = service.on_error.ends() {
+                    return Ok(Decided::Ends(end));
                 }
             }
         }

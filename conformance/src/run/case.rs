@@ -61,20 +61,17 @@ pub fn run_case(
         keeps_trace: options.trace,
         run: &mut run,
     };
-    let ready = player.set_up();
-    player.run.failure = player.cannot_be_made(0, ready.map(|()| None))?;
-    for (index, step) in loaded.case.steps.iter().enumerate() {
-        if player.run.failure.is_some() {
-            break;
+    match player.play() {
+        Ok(None) => {}
+        Ok(failure) => {
+            run.status = Status::Failed;
+            run.failure = failure;
         }
-        let result = player.step(index, step);
-        player.run.failure = player.cannot_be_made(index + 1, result)?;
-    }
-    if player.run.failure.is_none() {
-        player.run.failure = player.look_for_leaks()?;
-    }
-    if run.failure.is_some() {
-        run.status = Status::Failed;
+        Err(BackendFault::Unsupported(what)) => {
+            run.status = Status::Skipped;
+            run.reason = Some(format!("the backend does not support {what}"));
+        }
+        Err(fault) => return Err(fault),
     }
     run.duration = start.elapsed();
     Ok(run)
@@ -105,6 +102,22 @@ struct Player<'a> {
 }
 
 impl Player<'_> {
+    /// The whole case, up to the first thing that is not as expected.
+    fn play(&mut self) -> Result<Option<Failure>, BackendFault> {
+        let ready = self.set_up().map(|()| None);
+        if let Some(failure) = self.cannot_be_made(0, ready)? {
+            return Ok(Some(failure));
+        }
+        let loaded = self.loaded;
+        for (index, step) in loaded.case.steps.iter().enumerate() {
+            let result = self.step(index, step);
+            if let Some(failure) = self.cannot_be_made(index + 1, result)? {
+                return Ok(Some(failure));
+            }
+        }
+        self.look_for_leaks()
+    }
+
     // Set up.
 
     fn set_up(&mut self) -> Result<(), BackendFault> {
@@ -159,8 +172,8 @@ impl Player<'_> {
         name: Option<&Name>,
         call: Call,
     ) -> Result<Observation, BackendFault> {
-        let observed =
-            self.backend.apply(&Op { process: Name::clone(process), thread, name: name.cloned(), call })?;
+        let op = Op { process: Name::clone(process), thread, name: name.cloned(), call };
+        let observed = self.backend.apply(&op)?.supported()?;
         if let Some(name) = name {
             self.remember(name, &observed);
         }

@@ -60,12 +60,15 @@ pub enum BackendFault {
     /// The op cannot be made: it names what no earlier op made, or what came to nothing. That is a failure of the
     /// case, not of the backend.
     Misuse(String),
+    /// The backend cannot make this call, though it has the features that the case needs. The case is skipped.
+    Unsupported(String),
 }
 
 impl fmt::Display for BackendFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken(text) | Self::Misuse(text) => f.write_str(text),
+            Self::Unsupported(what) => write!(f, "not supported: {what}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wfp_sim::WinsockError;
 
-use super::{Endpoint, Name, SocketFamily, StateName};
+use super::{BackendFault, Endpoint, Name, SocketFamily, StateName};
 
 /// What came of an op.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,17 @@ impl Observation {
         match &self.outcome {
             Outcome::Error(error) => Some(*error),
             _ => None,
+        }
+    }
+
+    /// The observation, unless the backend could not make the call.
+    ///
+    /// # Errors
+    /// [`BackendFault::Unsupported`].
+    pub fn supported(self) -> Result<Self, BackendFault> {
+        match self.outcome {
+            Outcome::Unsupported(what) => Err(BackendFault::Unsupported(what)),
+            _ => Ok(self),
         }
     }
 
