@@ -150,10 +150,6 @@ fn case_that_asks_for_what_cannot_be_done_fails_there() {
       - {process: app, op: {listen: {socket: listening}}}
       - {name: accepted, process: app, op: {accept: {socket: listening}}, expect: pending}
       - {process: app, op: {close: {socket: accepted}}}
-  - id: listens-where-a-service-does
-    hosts: {local: {listen: [1001]}}
-    services: {proxy-a: {listen: 'any:1001'}}
-    steps: [{follow: {from: app, to: 'server:443'}}]
 ";
     assert_text("cases-that-cannot-be-done", &played(&vendors(&["a"]), cases).summary(false));
 }

@@ -31,7 +31,7 @@ impl Follower {
     /// # Errors
     /// Where the backend breaks, or the service cannot listen.
     pub fn start_service(&mut self, backend: &mut dyn Backend, name: &Name, service: Service) -> Result<()> {
-        let process = service.process.as_ref().unwrap_or(name).clone();
+        let process = service.runs_in(name).clone();
         for family in service.families.of_sockets() {
             let serves = Serves::Service(Name::clone(name));
             self.listen(backend, &process, &service.listen, *family, serves)?;

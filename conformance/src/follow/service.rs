@@ -12,10 +12,11 @@ use crate::vocabulary::{Endpoint, Name, Place, SocketFamily, error_name};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Service {
-    /// The process that it runs in; by default one of its own name, with administrative rights.
+    /// The process that it runs in, one of `processes`; by default one of the service's own name, with administrative
+    /// rights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Name>,
-    /// The process that dials out; by default the one that accepts.
+    /// The process that dials out, one of `processes` or of another service; by default the one that accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dial_process: Option<Name>,
     /// Where it listens.
@@ -79,6 +80,12 @@ impl Service {
             on_retry: OnRetry::Set,
             on_error: OnError::Close,
         }
+    }
+
+    /// The process that the service of this name runs in.
+    #[must_use]
+    pub fn runs_in<'a>(&'a self, name: &'a Name) -> &'a Name {
+        self.process.as_ref().unwrap_or(name)
     }
 
     /// The largest record that its query can take, where it has a limit.

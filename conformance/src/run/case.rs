@@ -130,11 +130,9 @@ impl Player<'_> {
             self.start(name, process.clone())?;
         }
         for (name, service) in &case.services {
-            let own = service.process.as_ref().unwrap_or(name);
-            for process in std::iter::once(own).chain(&service.dial_process) {
-                if !self.processes.contains(process) {
-                    self.start(process, ProcessSpec { elevated: true, ..ProcessSpec::default() })?;
-                }
+            let process = service.runs_in(name);
+            if !self.processes.contains(process) {
+                self.start(process, ProcessSpec { elevated: true, ..ProcessSpec::default() })?;
             }
         }
         for (name, callout) in &case.callouts {

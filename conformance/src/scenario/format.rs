@@ -228,7 +228,7 @@ impl Callout {
             service.families.of_sockets().contains(&family) || service.families == ListenFamilies::Dual
         };
         Some(RedirectTo {
-            process: Some(service.process.as_ref().unwrap_or(name).clone()),
+            process: Some(service.runs_in(name).clone()),
             ipv4: serves(SocketFamily::Ipv4).then(|| endpoint.clone()),
             ipv6: serves(SocketFamily::Ipv6).then_some(endpoint),
         })

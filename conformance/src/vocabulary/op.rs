@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{CalloutSpec, Dial, Endpoint, HostSpec, Name, Output, ProcessSpec, Query, SetRecords};
 
@@ -21,15 +21,32 @@ pub struct Op {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
     /// What is called.
+    #[serde(deserialize_with = "call_or_set_up")]
     pub call: Call,
+}
+
+/// What a step can call, and what only a runner can.
+fn call_or_set_up<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Call, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Any {
+        SetUp(SetUp),
+        #[serde(untagged)]
+        Call(Call),
+    }
+    Ok(match Any::deserialize(deserializer)? {
+        Any::SetUp(part) => Call::SetUp(part),
+        Any::Call(call) => call,
+    })
 }
 
 /// What can be called.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Call {
-    /// No call: a part of the machine is set up.
+    /// No call: a part of the machine is set up. Not for steps.
     #[schemars(skip)]
+    #[serde(skip_deserializing)]
     SetUp(SetUp),
     /// Ends the calling process: its sockets are closed.
     EndProcess {},
@@ -302,4 +319,30 @@ pub enum ShutdownHow {
     Send,
     /// `SD_BOTH`.
     Both,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_op_reads_as_it_is_written_whether_it_calls_or_sets_up() {
+        let set_up = Call::SetUp(SetUp::AddHost(HostSpec { name: "server".into(), silent: true }));
+        for call in [set_up, Call::CountAll {}, Call::Listen { socket: "s".into(), backlog: 7 }] {
+            let op = Op { process: "app".into(), thread: 2, name: Some("it".into()), call };
+            let text = serde_json::to_string(&op).unwrap();
+            assert_eq!(serde_json::from_str::<Op>(&text).unwrap(), op, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_step_cannot_set_up() {
+        let error = serde_json::from_str::<Call>(r#"{"set-up": {"add-host": {"name": "server"}}}"#);
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .starts_with("unknown variant `set-up`, expected one of `end-process`")
+        );
+    }
 }

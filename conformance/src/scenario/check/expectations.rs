@@ -81,6 +81,16 @@ impl Check<'_> {
         }
     }
 
+    /// Who can accept a connection that is followed.
+    fn acceptors(&self) -> Vec<Name> {
+        let hosts = self
+            .case
+            .hosts
+            .iter()
+            .flat_map(|(name, host)| host.listen.iter().map(move |port| format!("{name}:{port}").into()));
+        self.case.services.keys().cloned().chain(hosts).collect()
+    }
+
     fn outcome(&mut self, outcome: &OutcomeExpect, path: &[&str]) {
         let callouts: Vec<&str> = self.case.callouts.keys().map(|name| &**name).collect();
         for (index, hop) in outcome.hops.iter().enumerate() {
@@ -111,6 +121,13 @@ impl Check<'_> {
                 if !known.contains(by) {
                     let known: Vec<&str> = known.iter().map(|name| &**name).collect();
                     self.unknown(&at("by"), "process or service", by, &known);
+                }
+            }
+            if let Some(by) = &hop.accepted_by {
+                let known = self.acceptors();
+                if !known.contains(by) {
+                    let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+                    self.unknown(&at("accepted-by"), "service or listening host", by, &known);
                 }
             }
             let handles = self.handles();

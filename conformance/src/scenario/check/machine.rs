@@ -9,11 +9,33 @@ use crate::vocabulary::{ContextSpec, DecisionSpec, Endpoint, LOCAL, Match, Name,
 use crate::yaml::Diagnostic;
 
 impl Check<'_> {
-    pub(super) fn listens_once(&mut self, host: &Name, ports: &[u16]) {
-        for (index, port) in ports.iter().enumerate() {
-            if ports[..index].contains(port) {
-                let message = format!("`{host}` listens at port {port} already");
-                self.error(&["hosts", host, "listen", &index.to_string()], message);
+    /// No two sockets can listen at one address and port.
+    pub(super) fn listeners(&mut self) {
+        /// The host, whether it is IPv6, the place and the port.
+        type Address<'a> = (&'a str, bool, Place, Option<u16>);
+        let mut taken: BTreeMap<Address<'_>, &str> = BTreeMap::new();
+        let is_v6 = |family: SocketFamily| family != SocketFamily::Ipv4;
+        for (host, spec) in &self.case.hosts {
+            for (index, port) in spec.listen.iter().enumerate() {
+                for family in spec.families.of_sockets() {
+                    let address = (&**host, is_v6(*family), Place::Any, Some(*port));
+                    if taken.insert(address, host).is_some() {
+                        let message = format!("`{host}` listens at port {port} already");
+                        self.error(&["hosts", host, "listen", &index.to_string()], message);
+                        break;
+                    }
+                }
+            }
+        }
+        for (name, service) in &self.case.services {
+            let Endpoint { place, port } = &service.listen;
+            for family in service.families.of_sockets() {
+                let place = if *family == SocketFamily::Dual { Place::Any } else { place.clone() };
+                if let Some(other) = taken.insert((LOCAL, is_v6(*family), place, *port), name) {
+                    let message = format!("`{other}` listens at {} already", service.listen);
+                    self.error(&["services", name, "listen"], message);
+                    break;
+                }
             }
         }
     }
@@ -94,21 +116,13 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn services(&mut self) {
-        let mut taken: BTreeMap<(Endpoint, SocketFamily), Name> = BTreeMap::new();
-        for (name, service) in &self.case.services {
-            self.service(name, service);
-            for family in service.families.of_sockets() {
-                if let Some(other) = taken.insert((service.listen.clone(), *family), Name::clone(name)) {
-                    let message = format!("`{other}` listens at {} already", service.listen);
-                    self.error(&["services", name, "listen"], message);
-                }
+    pub(super) fn service(&mut self, name: &Name, service: &Service) {
+        let at = |key: &'static str| ["services", name, key];
+        for (key, process) in [("process", &service.process), ("dial-process", &service.dial_process)] {
+            if let Some(process) = process {
+                self.process(process, &at(key));
             }
         }
-    }
-
-    fn service(&mut self, name: &Name, service: &Service) {
-        let at = |key: &'static str| ["services", name, key];
         let place_is_own = match &service.listen.place {
             Place::Any | Place::Loopback => true,
             Place::Host(host) => &**host == LOCAL,

@@ -20,16 +20,16 @@ pub(super) fn check(case: &Case, tree: &Node, catalogue: &Catalogue, profile: &P
     let mut check = Check { case, tree, profile: profile.clone(), errors: Vec::new(), made: BTreeMap::new() };
     check.requirements(catalogue);
     check.profile();
-    for (name, host) in &case.hosts {
-        check.listens_once(name, &host.listen);
-    }
     for (name, process) in &case.processes {
         check.host(&process.host, &["processes", name, "host"]);
     }
     for (name, callout) in &case.callouts {
         check.callout(name, callout);
     }
-    check.services();
+    for (name, service) in &case.services {
+        check.service(name, service);
+    }
+    check.listeners();
     for (index, step) in case.steps.iter().enumerate() {
         check.step(index, step);
     }
@@ -146,13 +146,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Processes are those of the case, and one for each service.
+    /// Processes are those of the case, and one for each service that names no other.
     fn processes(&self) -> Vec<Name> {
-        let services = self.case.services.iter().flat_map(|(name, service)| {
-            let own = service.process.as_ref().unwrap_or(name);
-            std::iter::once(own).chain(service.dial_process.as_ref())
-        });
-        self.case.processes.keys().chain(services).cloned().collect()
+        let services = self.case.services.iter();
+        let own = services.filter(|(name, service)| service.runs_in(name) == *name).map(|(name, _)| name);
+        self.case.processes.keys().chain(own).cloned().collect()
     }
 
     fn process(&mut self, name: &Name, path: &[&str]) {

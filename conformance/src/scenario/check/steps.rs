@@ -66,12 +66,6 @@ impl Check<'_> {
     }
 
     fn call(&mut self, call: &Call, path: &[&str]) {
-        if matches!(call, Call::SetUp(_)) {
-            let message = format!("`{}` is not for steps", call.name());
-            let error = Diagnostic::at(&self.place(path), message);
-            self.errors.push(error.with_help("`hosts`, `processes` and `callouts` of the case set these up"));
-            return;
-        }
         for (field, role, name) in call.references() {
             let path: Vec<&str> = path.iter().copied().chain([field]).collect();
             match role {
