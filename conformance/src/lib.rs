@@ -60,6 +60,7 @@
 
 pub mod cli;
 pub mod follow;
+mod printable;
 pub mod profile_file;
 pub mod requirements;
 pub mod run;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, Parser as _};
 
 use self::args::{Args, Command};
+use crate::printable::printable;
 use crate::scenario::{self, Suite};
 use crate::yaml::Diagnostic;
 
@@ -89,7 +90,7 @@ fn dispatch(command: Command) -> Result<Exit, Stop> {
             for case in &suite.cases {
                 let features: Vec<&str> = case.features.iter().map(|feature| feature.name()).collect();
                 let requirements = case.case.requirements.join(", ");
-                writeln!(out, "{}  [{}]  {}", case.name, features.join(", "), requirements)?;
+                writeln!(out, "{}  [{}]  {}", printable(&case.name), features.join(", "), requirements)?;
             }
             Ok(Exit::Success)
         }
@@ -144,7 +145,7 @@ fn tell(stop: Stop) -> Exit {
     match stop {
         Stop::Unread => Exit::Success,
         Stop::Because(exit, message) => {
-            say(&format!("error: {message}"));
+            say(&format!("error: {}", printable(&message)));
             exit
         }
         Stop::Invalid(errors) => {

@@ -213,6 +213,9 @@ impl Player<'_> {
         let observed = self.apply(&process, step.thread, step.name.as_ref(), call.clone())?;
         if self.keeps_trace {
             self.run.trace.push(format!("{process}: {} -> {observed}", call.name()));
+            if let Some(hop) = &observed.hop {
+                self.run.trace.extend(trace::hop(hop).lines().map(str::to_owned));
+            }
         }
         let success = Expect::Ok(OkExpect::default());
         let expect = step.expect.as_ref().unwrap_or(&success);

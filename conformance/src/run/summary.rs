@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{CaseRun, Options, Status, trace};
 use crate::follow::Ending;
+use crate::printable::printable;
 use crate::scenario::{LoadedCase, Suite};
 use crate::vocabulary::Identity;
 use crate::yaml::Diagnostic;
@@ -60,12 +61,12 @@ impl Summary<'_> {
         let in_full = self.verbose || self.runs.len() <= FULL_RUN;
         // Writing to a string does not fail.
         if in_full {
-            let _ = writeln!(text, "{file}");
+            let _ = writeln!(text, "{}", printable(file));
         } else {
             let passed = cases.iter().map(|(_, run)| *run).filter(|run| run.status == Status::Passed);
             let all = cases.iter().all(|(_, run)| run.status == Status::Passed);
             let word = if all { self.paint(GREEN, "ok  ") } else { "    ".to_owned() };
-            let _ = writeln!(text, "{word} {file}  {}", endings(passed));
+            let _ = writeln!(text, "{word} {}  {}", printable(file), endings(passed));
         }
         for (case, run) in cases.iter().filter(|(_, run)| in_full || run.status != Status::Passed) {
             self.write_case(text, case, run);
@@ -82,17 +83,17 @@ impl Summary<'_> {
         let _ = write!(text, "  {} {id}", self.paint(style, word));
         match (&run.ending, &run.reason) {
             (Some(ending), _) => {
-                let _ = write!(text, "  {}", outcome(ending));
+                let _ = write!(text, "  {}", printable(&outcome(ending)));
             }
             (None, Some(reason)) => {
-                let _ = write!(text, "  {reason}");
+                let _ = write!(text, "  {}", printable(reason));
             }
             (None, None) => {}
         }
         text.push('\n');
         if self.verbose {
             for line in &run.trace {
-                let _ = writeln!(text, "         {line}");
+                let _ = writeln!(text, "         {}", printable(line));
             }
         }
     }
@@ -111,7 +112,7 @@ impl Summary<'_> {
             let _ = writeln!(text, "\n{}", error.render(self.styled));
             if let Some(ending) = run.ending.as_ref().filter(|_| !self.verbose) {
                 for line in trace::hops(ending).lines() {
-                    let _ = writeln!(text, "  {line}");
+                    let _ = writeln!(text, "  {}", printable(line));
                 }
             }
         }
@@ -131,7 +132,7 @@ impl Summary<'_> {
             self.paint(style, &counted),
             self.elapsed.as_secs_f64(),
             self.identity.name,
-            self.options.profile_name,
+            printable(&self.options.profile_name),
             self.options.seed,
         );
     }

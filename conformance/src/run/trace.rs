@@ -17,6 +17,13 @@ pub fn hops(ending: &Ending) -> String {
     text
 }
 
+/// What each callout saw and did at a connect that a step made, and what came of it.
+pub(super) fn hop(hop: &Hop) -> String {
+    let mut text = String::new();
+    let _ = write_classify(&mut text, hop);
+    text
+}
+
 fn write_hop(text: &mut String, number: usize, report: &HopReport) -> std::fmt::Result {
     let family = match report.family {
         SocketFamily::Ipv4 => "IPv4",
@@ -30,12 +37,7 @@ fn write_hop(text: &mut String, number: usize, report: &HopReport) -> std::fmt::
     write!(text, " dials {} over {family}", report.to)?;
     if let Some(hop) = &report.hop {
         writeln!(text, ", {}", records(&hop.records))?;
-        let width = hop.inspections.iter().map(|seen| seen.callout.len()).max().unwrap_or(0);
-        for seen in &hop.inspections {
-            let state = wfp_sim::RedirectState::from(seen.state);
-            writeln!(text, "  {:width$}  {:<29}  {}", seen.callout, state.name(), seen.did)?;
-        }
-        write_redirect(text, hop)?;
+        write_classify(text, hop)?;
     } else {
         writeln!(text)?;
     }
@@ -56,6 +58,15 @@ fn write_hop(text: &mut String, number: usize, report: &HopReport) -> std::fmt::
         writeln!(text, "    {note}")?;
     }
     Ok(())
+}
+
+fn write_classify(text: &mut String, hop: &Hop) -> std::fmt::Result {
+    let width = hop.inspections.iter().map(|seen| seen.callout.len()).max().unwrap_or(0);
+    for seen in &hop.inspections {
+        let state = wfp_sim::RedirectState::from(seen.state);
+        writeln!(text, "  {:width$}  {:<29}  {}", seen.callout, state.name(), seen.did)?;
+    }
+    write_redirect(text, hop)
 }
 
 fn write_redirect(text: &mut String, hop: &Hop) -> std::fmt::Result {

@@ -38,11 +38,15 @@ impl Library {
 
     /// The part of a case's name that its file gives, wherever the command is called from.
     pub(super) fn case_path(&self, file: &Path, argument: &Path) -> String {
-        let whole = |path: &Path| match self {
+        case_path(&self.whole(file), &self.whole(argument))
+    }
+
+    /// The path from the root on, by which a file is known however it was named.
+    pub(super) fn whole(&self, path: &Path) -> PathBuf {
+        match self {
             Self::Disk => plain(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             Self::Texts(_) => path.to_owned(),
-        };
-        case_path(&whole(file), &whole(argument))
+        }
     }
 
     /// The scenario files that an argument stands for: a file is itself, a folder all YAML below it, by name.

@@ -106,16 +106,23 @@ impl<'a> Loader<'a> {
     }
 
     fn load(mut self, paths: &[PathBuf]) -> Result<Suite, Vec<Diagnostic>> {
+        let mut read: BTreeMap<PathBuf, &Path> = BTreeMap::new();
         for argument in paths {
-            match self.library.files(argument) {
-                Ok(files) => {
-                    for file in files {
-                        if let Err(error) = self.load_file(&file, argument) {
-                            self.report(error);
-                        }
-                    }
+            let files = match self.library.files(argument) {
+                Ok(files) => files,
+                Err(error) => {
+                    self.report(error);
+                    continue;
                 }
-                Err(error) => self.report(error),
+            };
+            for file in files {
+                if let Some(first) = read.insert(self.library.whole(&file), argument) {
+                    self.report(twice(&file, first, argument));
+                    break;
+                }
+                if let Err(error) = self.load_file(&file, argument) {
+                    self.report(error);
+                }
             }
         }
         if !self.errors.is_empty() {
@@ -262,6 +269,17 @@ impl<'a> Loader<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// A file that two paths of the command line lead to.
+fn twice(file: &Path, first: &Path, second: &Path) -> Diagnostic {
+    let file = slashed(file);
+    let error = Diagnostic::new(format!("{file}: this file is named twice"));
+    if first == second {
+        error
+    } else {
+        error.with_help(format!("both `{}` and `{}` name it", slashed(first), slashed(second)))
     }
 }
 

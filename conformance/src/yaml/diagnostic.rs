@@ -1,6 +1,5 @@
 //! What is wrong, where, and what to do about it.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use std::sync::Arc;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::Span;
+use crate::printable::{masked, printable};
 
 /// The most characters that are underlined, and that a quoted value shows: a terminal's line holds more.
 const SHOWN: usize = 60;
@@ -87,7 +87,7 @@ impl Diagnostic {
             }));
         }
         for (place, label) in far {
-            group = group.element(Level::NOTE.message(printable(&format!("{label}: {place}"))));
+            group = group.element(Level::NOTE.message(printable(&format!("{label}: {place}")).into_owned()));
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(printable(help)));
@@ -167,41 +167,11 @@ fn out_of_sight(one: &Span, other: &Span) -> bool {
     one.start.abs_diff(other.start) > SHOWN && one.line() == other.line()
 }
 
-/// A message without anything that a terminal would act upon.
-fn printable(text: &str) -> String {
-    masked(text).replace("\r\n", "\n")
-}
-
-/// The same for a source: places in bytes stay the same, and so do the ends of lines.
-fn masked(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unprintable) {
-        return Cow::Borrowed(text);
-    }
-    let mut rest = text.chars();
-    let mut shown = String::with_capacity(text.len());
-    while let Some(c) = rest.next() {
-        shown.push(match c {
-            '\r' if rest.as_str().starts_with('\n') => c,
-            _ if !is_unprintable(c) => c,
-            _ => match c.len_utf8() {
-                1 => '?',
-                2 => '¿',
-                _ => char::REPLACEMENT_CHARACTER,
-            },
-        });
-    }
-    Cow::Owned(shown)
-}
-
-fn is_unprintable(c: char) -> bool {
-    // The last two ranges turn the direction of writing, so that a line reads differently from what it is.
-    c.is_control() && c != '\n' && c != '\t' || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Source;
     use super::*;
+    use crate::printable::is_unprintable;
 
     fn span(source: &Arc<Source>, part: &str) -> Span {
         let start = source.text.find(part).unwrap();

@@ -1,5 +1,6 @@
 //! Which files are read, and what their cases are named.
 
+use rstest::rstest;
 use wfp_conformance::scenario::Suite;
 use wfp_sim::Profile;
 
@@ -44,4 +45,39 @@ fn without_a_path_the_folder_scenarios_is_taken_and_else_the_suite_that_is_built
     let names = built_in();
     assert_eq!(listed(&bare.call(&["list"])), names);
     assert_eq!(bare.call(&["check"]).stdout, format!("{} cases, nothing wrong\n", names.len()));
+}
+
+#[rstest]
+#[case::twice(&["mine.yaml", "mine.yaml"], "mine.yaml", None)]
+#[case::by_another_name(&["mine.yaml", "./mine.yaml"], "./mine.yaml", Some("both `mine.yaml` and `./mine.yaml` name it"))]
+#[case::with_its_folder(&["all", "all/one.yaml"], "all/one.yaml", Some("both `all` and `all/one.yaml` name it"))]
+#[case::folder_twice(&["all", "all"], "all/one.yaml", None)]
+fn file_that_is_named_twice_is_bad_usage_in_one_message(
+    #[case] paths: &[&str],
+    #[case] file: &str,
+    #[case] help: Option<&str>,
+) {
+    let folder = Folder::with("mine.yaml", MIXED);
+    folder.write("all/one.yaml", MIXED);
+    folder.write("all/two.yaml", MIXED);
+    let help = help.map_or(String::new(), |help| format!(" |\n = help: {help}\n"));
+    let stderr = format!("error: {file}: this file is named twice\n{help}");
+    for command in ["run", "list", "check"] {
+        let called = folder.call(&[&[command], paths].concat());
+        assert_eq!(called, Called { exit: 2, stdout: String::new(), stderr: stderr.clone() });
+    }
+}
+
+/// What a terminal would act upon: a change of colour, and of the direction of writing.
+#[cfg(unix)]
+#[test]
+fn names_of_files_and_things_reach_the_terminal_as_text() {
+    let text = MIXED.replace("driver", "\"dri\\u202Ever\\e[31m\"");
+    let folder = Folder::with("mi\u{1b}[31mne\u{202e}.yaml", text);
+    for args in [&["run", "-v", "."][..], &["run", "."], &["list", "."], &["check", "no\u{1b}[31m.yaml"]] {
+        let called = folder.call(args);
+        let shown = called.stdout + &called.stderr;
+        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{args:?}: {shown:?}");
+        assert!(shown.contains(r"\u{1b}[31m"), "{args:?}: {shown}");
+    }
 }
