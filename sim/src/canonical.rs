@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{ContextId, FlowId, PendingId, Pid, SocketHandle, SocketId};
+use crate::ids::{ContextId, EventHandle, FlowId, PendingId, Pid, PortHandle, SocketHandle, SocketId};
+use crate::memory::{Moves, Pointer};
 use crate::profile::Profile;
 use crate::records::{Entry, Records};
 use crate::world::World;
 
 impl World {
-    /// The same world with sockets, descriptors, flows, contexts and pending calls numbered by their age, and
+    /// The same world with sockets, descriptors, events, ports, flows, contexts and pending calls numbered by their age, and
     /// memory moved together, without gaps: two worlds that differ only in what came and went before are equal
     /// then.
     ///
@@ -17,16 +18,18 @@ impl World {
     /// their memory) names things of the original. Processes, and everything of the filter engine, keep their numbers.
     #[must_use]
     pub fn canonical(&self) -> Self {
+        let mut world = self.clone();
         let renumber = Renumber {
             sockets: dense(self.sockets.keys(), SocketId),
             descriptors: dense(self.descriptors.keys(), SocketHandle),
+            events: dense(self.notifications.events.keys(), EventHandle),
+            ports: dense(self.notifications.ports.keys(), PortHandle),
             flows: dense(self.flows.keys(), FlowId),
             contexts: dense(self.contexts.keys(), ContextId),
             pending: dense(self.pending.keys(), PendingId),
+            memory: world.memory.close_gaps(),
         };
         let profile = &*self.profile;
-        let mut world = self.clone();
-        world.memory.close_gaps();
         world.port_hints.clear();
         world.descriptors = self
             .descriptors
@@ -50,8 +53,9 @@ impl World {
         world.pending = self
             .pending
             .iter()
-            .map(|(id, pending)| (renumber.pending(*id), pending.renumbered(&renumber)))
+            .map(|(id, pending)| (renumber.pending(*id), pending.renumbered(&renumber, profile)))
             .collect();
+        world.notifications = self.notifications.renumbered(&renumber);
         world.count_anew();
         world
     }
@@ -72,6 +76,9 @@ pub(crate) struct Renumber {
     flows: BTreeMap<FlowId, FlowId>,
     contexts: BTreeMap<ContextId, ContextId>,
     pending: BTreeMap<PendingId, PendingId>,
+    events: BTreeMap<(Pid, EventHandle), EventHandle>,
+    ports: BTreeMap<(Pid, PortHandle), PortHandle>,
+    memory: Moves,
 }
 
 impl Renumber {
@@ -93,6 +100,19 @@ impl Renumber {
 
     pub(crate) fn pending(&self, id: PendingId) -> PendingId {
         self.pending.get(&id).copied().unwrap_or(PendingId(0))
+    }
+
+    pub(crate) fn event(&self, pid: Pid, handle: EventHandle) -> EventHandle {
+        self.events.get(&(pid, handle)).copied().unwrap_or(EventHandle(0))
+    }
+
+    pub(crate) fn port(&self, pid: Pid, handle: PortHandle) -> PortHandle {
+        self.ports.get(&(pid, handle)).copied().unwrap_or(PortHandle(0))
+    }
+
+    /// A pointer into memory that has moved together.
+    pub(crate) fn pointer(&self, pointer: Pointer) -> Pointer {
+        self.memory.pointer(pointer)
     }
 
     pub(crate) fn records(&self, records: &Records, profile: &Profile) -> Records {

@@ -1,4 +1,4 @@
-//! The control codes of `WSAIoctl` that concern redirection.
+//! The control codes of `WSAIoctl` that concern redirection, and the one that cancels them.
 //!
 //! Source: the macros of `mstcpip.h`, `_WSAIOW(IOC_VENDOR, 220..=222)`; docs/behaviour.md, "Control codes".
 
@@ -19,7 +19,11 @@ impl ControlCode {
     /// Puts redirect records on a socket that is about to connect.
     pub const SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS: Self = Self::vendor(222);
 
-    /// The three codes with their names, in the order of their numbers.
+    /// Discards what waits to be sent on a socket, and cancels the control codes that are pending on it:
+    /// `_WSAIO(IOC_WS2, 4)`.
+    pub const SIO_FLUSH: Self = Self(0x2800_0004);
+
+    /// The three codes that concern redirection with their names, in the order of their numbers.
     pub const ALL: [(&'static str, Self); 3] = [
         ("SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS", Self::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS),
         ("SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT", Self::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT),
@@ -38,6 +42,7 @@ impl fmt::Display for ControlCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Self::ALL.iter().find(|(_, code)| code == self) {
             Some((name, _)) => f.write_str(name),
+            None if *self == Self::SIO_FLUSH => f.write_str("SIO_FLUSH"),
             None => write!(f, "{:#010x}", self.0),
         }
     }

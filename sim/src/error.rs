@@ -23,9 +23,14 @@ macro_rules! errors {
 
 errors! {
     FWP_E_NOT_FOUND = -2_144_206_840, "The filter platform has no such object; 0x80320008, which WFPSampler expects from the context query.";
+    WSA_INVALID_HANDLE = 6, "A handle names no object of the kind that the call needs.";
+    WSA_INVALID_PARAMETER = 87, "An argument does not suit the call.";
     ERROR_INSUFFICIENT_BUFFER = 122, "The output buffer cannot hold what the call would store; the bytes-returned word may say how much would do.";
+    WAIT_TIMEOUT = 258, "What was waited for did not happen in time.";
     WSA_OPERATION_ABORTED = 995, "An operation was cancelled, because its socket was closed for instance.";
+    WSA_IO_INCOMPLETE = 996, "The overlapped operation has not completed, and the call was not to wait for it.";
     WSA_IO_PENDING = 997, "An overlapped operation was started; its completion comes later.";
+    ERROR_NOT_FOUND = 1168, "There is no such request to cancel.";
     WSAEINTR = 10004, "A blocking call was interrupted.";
     WSAEACCES = 10013, "The caller lacks the rights for this, or a filter blocks the connection.";
     WSAEFAULT = 10014, "A pointer is not wholly inside the caller's valid memory.";
@@ -51,6 +56,7 @@ errors! {
     WSAETIMEDOUT = 10060, "Nobody answered the connection attempt in time.";
     WSAECONNREFUSED = 10061, "Nobody listens at this address and port, or the backlog is full.";
     WSAEHOSTUNREACH = 10065, "No host with this address is known.";
+    WSATRY_AGAIN = 11002, "The condition function deferred its decision about the connection.";
 }
 
 impl WinsockError {

@@ -48,6 +48,10 @@ ids! {
     CalloutId(u32);
     /// A call that has not completed yet.
     PendingId(u64);
+    /// What `WSACreateEvent` returns: one process's event object.
+    EventHandle(u64);
+    /// What `CreateIoCompletionPort` returns: one process's completion port.
+    PortHandle(u64);
 }
 
 /// Who makes a call: a thread of a process.

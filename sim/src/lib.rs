@@ -81,6 +81,7 @@ mod ids;
 mod ioctl;
 mod memory;
 pub mod ntstatus;
+mod overlapped;
 pub mod profile;
 mod records;
 mod socket;
@@ -93,13 +94,14 @@ pub use control_code::ControlCode;
 pub use engine::Vendor;
 pub use error::WinsockError;
 pub use ids::{
-    Caller, CalloutId, ContextId, FilterId, FlowId, HostId, PendingId, Pid, RedirectHandle, SocketHandle,
-    SocketId, SublayerId, Tid,
+    Caller, CalloutId, ContextId, EventHandle, FilterId, FlowId, HostId, PendingId, Pid, PortHandle,
+    RedirectHandle, SocketHandle, SocketId, SublayerId, Tid,
 };
-pub use ioctl::{Cause, IoctlBuffers, PRECEDENCE};
+pub use ioctl::{Cause, IoctlBuffers, PRECEDENCE, SocketError, SpiAnswer, SpiPointers};
 pub use memory::Pointer;
 pub use ntstatus::NtStatus;
+pub use overlapped::{CompletionPacket, RoutineCall};
 pub use profile::Profile;
 pub use records::{Entry, Records, RedirectState, redirect_state};
-pub use socket::{Completed, Completion, Shutdown, SocketKind, SocketState};
+pub use socket::{Completed, Completion, Decided, Shutdown, SocketKind, SocketState};
 pub use world::{Host, LOCAL_HOST, World};

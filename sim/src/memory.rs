@@ -115,7 +115,7 @@ impl Memory {
             Some(free) => *free = region,
             None => self.regions.push(region),
         }
-        Pointer((index as u64 + 1) << REGION_SPACING_BITS)
+        address_of(index)
     }
 
     /// Gives the region at `pointer` back; `false` where none of `owner` starts there.
@@ -142,13 +142,21 @@ impl Memory {
     }
 
     /// Moves the regions together in the order of their age, as if those that were freed had never been.
-    pub(crate) fn close_gaps(&mut self) {
-        self.regions.retain(Option::is_some);
-        self.regions.sort_by_key(|region| region.as_ref().map(|region| region.number));
-        for (region, number) in self.regions.iter_mut().flatten().zip(1..) {
-            Arc::make_mut(region).number = number;
+    /// Gives the moves, for pointers that are kept elsewhere.
+    pub(crate) fn close_gaps(&mut self) -> Moves {
+        let mut placed: Vec<(usize, Arc<Region>)> = std::mem::take(&mut self.regions)
+            .into_iter()
+            .enumerate()
+            .filter_map(|(place, region)| Some((place, region?)))
+            .collect();
+        placed.sort_by_key(|(_, region)| region.number);
+        let moves = placed.iter().enumerate().map(|(to, (from, _))| (*from, to)).collect();
+        for ((_, mut region), number) in placed.into_iter().zip(1..) {
+            Arc::make_mut(&mut region).number = number;
+            self.regions.push(Some(region));
         }
         self.count = self.regions.len() as u64;
+        Moves(moves)
     }
 
     /// Whether the `length` bytes from `pointer` on are all in one region of `owner`. NULL is never valid, not
@@ -182,6 +190,12 @@ impl Memory {
         })
     }
 
+    /// The 8 bytes at `pointer` as a little-endian number.
+    pub(crate) fn read_u64(&self, owner: Pid, pointer: Pointer) -> Option<u64> {
+        let bytes = self.read(owner, pointer, 8)?;
+        Some(u64::from_le_bytes((&*bytes).try_into().ok()?))
+    }
+
     #[inline]
     fn find(&self, owner: Pid, pointer: Pointer, length: u64) -> Option<(&Region, u64)> {
         let (index, offset) = locate(pointer)?;
@@ -193,6 +207,28 @@ impl Memory {
     pub(crate) fn live(&self) -> usize {
         self.regions.iter().flatten().count()
     }
+}
+
+/// Where regions came to lie: old places to new ones.
+#[derive(Default)]
+pub(crate) struct Moves(BTreeMap<usize, usize>);
+
+impl Moves {
+    /// The same place in its region. A pointer to nothing stays what it is, for NULL and the unmapped one; one to
+    /// memory that was freed becomes the unmapped one.
+    pub(crate) fn pointer(&self, pointer: Pointer) -> Pointer {
+        let Some((place, offset)) = locate(pointer) else { return pointer };
+        match self.0.get(&place) {
+            Some(moved) => address_of(*moved).offset(offset),
+            None => Pointer::UNMAPPED,
+        }
+    }
+}
+
+/// The address of the region at a place.
+#[inline]
+fn address_of(index: usize) -> Pointer {
+    Pointer((index as u64 + 1) << REGION_SPACING_BITS)
 }
 
 /// The region that `pointer` points into, and how far.

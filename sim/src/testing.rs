@@ -149,6 +149,16 @@ impl Machine {
     }
 }
 
+/// The result of a call that was not to wait.
+pub(crate) fn at_once<T: std::fmt::Debug>(
+    result: Result<Completion<T>, WinsockError>,
+) -> Result<T, WinsockError> {
+    match result? {
+        Completion::Done(value) => Ok(value),
+        waits @ Completion::Pending(_) => panic!("{waits:?}"),
+    }
+}
+
 /// This port of loopback, over both families.
 pub(crate) fn both(port: u16) -> Target {
     let at = |ip: &str| address(&format!("{ip}:{port}"));

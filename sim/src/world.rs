@@ -10,6 +10,7 @@ use crate::ids::{
     Caller, ContextId, FlowId, HostId, PendingId, Pid, RedirectHandle, SocketHandle, SocketId, Tid,
 };
 use crate::memory::{Memory, Pointer};
+use crate::overlapped::Notifications;
 use crate::profile::Profile;
 use crate::socket::{Flow, Pending, Socket};
 
@@ -34,6 +35,9 @@ pub struct World {
     pub(crate) flows: BTreeMap<FlowId, Arc<Flow>>,
     pub(crate) contexts: BTreeMap<ContextId, Arc<[u8]>>,
     pub(crate) pending: BTreeMap<PendingId, Pending>,
+    pub(crate) notifications: Notifications,
+    /// Whether the network subsystem of the local host has failed.
+    pub(crate) network_down: bool,
     /// Milliseconds since the start.
     pub(crate) now: u64,
     next: Next,
@@ -112,6 +116,8 @@ impl World {
             flows: BTreeMap::new(),
             contexts: BTreeMap::new(),
             pending: BTreeMap::new(),
+            notifications: Notifications::default(),
+            network_down: false,
             now: 0,
             next: Next::FIRST,
         }
@@ -175,15 +181,14 @@ impl World {
     /// Ends a process: its sockets are closed, its memory and the calls that it waited for are gone. `false` where
     /// there is none.
     pub fn end_process(&mut self, pid: Pid) -> bool {
-        if self.processes.remove(&pid).is_none() {
-            return false;
-        }
+        let Some(process) = self.processes.remove(&pid) else { return false };
         let owned = self.descriptors.range((pid, SocketHandle(0))..=(pid, SocketHandle(u64::MAX)));
         let owned: Vec<SocketHandle> = owned.map(|((_, handle), _)| *handle).collect();
         for handle in owned {
             self.release_descriptor(pid, handle);
         }
         self.abandon_calls(pid);
+        self.forget_process(pid, process.threads.iter().copied());
         self.memory.free_all(pid);
         true
     }
@@ -228,6 +233,16 @@ impl World {
         self.memory.read(caller.pid, pointer, length.into()).map(Cow::into_owned)
     }
 
+    // The network.
+
+    /// The network subsystem of this machine fails, or is mended: meanwhile the calls of Winsock fail with
+    /// WSAENETDOWN, but for `closesocket`. What was open stays open, and what waits goes on waiting.
+    ///
+    /// Source: win32 "Windows Sockets Error Codes", WSAENETDOWN.
+    pub fn set_network_down(&mut self, down: bool) {
+        self.network_down = down;
+    }
+
     // Time.
 
     /// Lets time pass: connects that nobody answers end.
@@ -250,10 +265,16 @@ impl World {
         self.contexts.len()
     }
 
-    /// Everything that is allocated now: sockets, flows, contexts, memory, pending calls.
+    /// Everything that is allocated now: sockets, flows, contexts, memory, pending calls, events, ports and what waits
+    /// in them.
     #[must_use]
     pub fn live(&self) -> usize {
-        self.sockets.len() + self.flows.len() + self.contexts.len() + self.memory.live() + self.pending.len()
+        self.sockets.len()
+            + self.flows.len()
+            + self.contexts.len()
+            + self.memory.live()
+            + self.pending.len()
+            + self.notifications.live()
     }
 
     // Numbers.
@@ -298,7 +319,9 @@ impl World {
             flow: count(Next::FIRST.flow, self.flows.len()),
             context: count(Next::FIRST.context, self.contexts.len()),
             pending: count(Next::FIRST.pending, self.pending.len()),
-            descriptor: count(Next::FIRST.descriptor, self.descriptors.len()),
+            descriptor: Next::FIRST.descriptor
+                + (self.descriptors.len() + self.notifications.events.len() + self.notifications.ports.len())
+                    as u64,
             ..self.next
         };
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wfp_sim::{Caller, ControlCode, IoctlBuffers, Pointer, WinsockError};
+use wfp_sim::{Caller, Completion, ControlCode, IoctlBuffers, Pointer, WinsockError};
 
 use super::SimBackend;
 use crate::vocabulary::{
@@ -48,7 +48,7 @@ impl SimBackend {
             input_length: input.map_or(0, |(_, length)| length),
             ..IoctlBuffers::query(output.pointer, length, word.pointer)
         };
-        let result = self.world.wsa_ioctl(caller, socket, code, &buffers);
+        let result = at_once(&self.world.wsa_ioctl(caller, socket, code, &buffers))?;
 
         let mut observation = self.observe(caller, result, word);
         let count = match (result, observation.bytes_returned) {
@@ -91,7 +91,7 @@ impl SimBackend {
             output_length: output.map_or(0, |(_, length)| length),
             ..IoctlBuffers::set(input.pointer, input_length, word.pointer)
         };
-        let result = self.world.wsa_ioctl(caller, socket, SET, &buffers);
+        let result = at_once(&self.world.wsa_ioctl(caller, socket, SET, &buffers))?;
         let needed = u32::try_from(records.len()).ok();
         let observation = Observation { needed, ..self.observe(caller, result, word) };
         self.free(caller, &[Some(input), output.map(|(buffer, _)| buffer), Some(word)]);
@@ -109,7 +109,7 @@ impl SimBackend {
         let output = self.output_buffer(caller, out, None);
         let word = self.word(caller, PointerKind::Valid);
         let buffers = IoctlBuffers::query(output.pointer, out.length.bytes(None), word.pointer);
-        let result = self.world.wsa_ioctl(caller, socket, ControlCode(code.0), &buffers);
+        let result = at_once(&self.world.wsa_ioctl(caller, socket, ControlCode(code.0), &buffers))?;
         let observation = self.observe(caller, result, word);
         self.free(caller, &[Some(output), Some(word)]);
         Ok(observation)
@@ -189,5 +189,14 @@ impl SimBackend {
         });
         let outcome = result.map_or_else(Outcome::Error, |()| Outcome::Ok);
         Observation { bytes_returned, ..Observation::new(outcome) }
+    }
+}
+
+/// No op stalls a socket yet, so no call waits.
+fn at_once(result: &Result<Completion<()>, WinsockError>) -> Result<Result<(), WinsockError>, BackendFault> {
+    match result {
+        Ok(Completion::Done(())) => Ok(Ok(())),
+        Ok(Completion::Pending(_)) => Err(BackendFault::Broken("a control code waits".to_owned())),
+        Err(error) => Ok(Err(*error)),
     }
 }

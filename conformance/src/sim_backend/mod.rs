@@ -141,7 +141,9 @@ impl SimBackend {
                     self.name_socket(Some(name), handle, family);
                     Observation::new(Outcome::Ok)
                 }
-                Ok(Completed::AcceptedEx) => Observation::new(Outcome::Ok),
+                Ok(Completed::AcceptedEx | Completed::Controlled | Completed::Transferred(_)) => {
+                    Observation::new(Outcome::Ok)
+                }
                 Ok(Completed::Received(bytes)) => self.received(Some(name), bytes),
                 Err(error) => Observation::new(Outcome::Error(error)),
             };

@@ -1,15 +1,18 @@
-//! `WSAIoctl` with the three control codes, called synchronously.
+//! `WSAIoctl` and `WSPIoctl` with the three control codes.
 //!
 //! Which answer a call gets where several causes hold at once stands in one table, [`PRECEDENCE`]. What a code
-//! does when nothing is in the way stands in its own module.
+//! does when nothing is in the way stands in its own module. On a socket that is stalled a call waits: in its
+//! thread, or overlapped.
 //!
-//! Source: sdk-api "WSAIoctl"; the win32 pages of the codes; docs/behaviour.md, "Parameters", "Errors" and
-//! "Buffer sizes".
+//! Source: sdk-api "WSAIoctl"; the win32 pages of the codes; docs/behaviour.md, "Parameters", "Errors", "Buffer
+//! sizes" and "Overlapped calls".
 
 mod precedence;
 mod query_context;
 mod query_records;
+mod request;
 mod set_records;
+mod spi;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -19,16 +22,21 @@ use std::sync::Arc;
 
 use crate::control_code::ControlCode;
 use crate::error::WinsockError;
-use crate::ids::{Caller, ContextId, FlowId, Pid, SocketHandle};
+use crate::ids::{Caller, ContextId, FlowId, Pid, SocketHandle, SocketId, Tid};
 use crate::memory::{Memory, Pointer};
-use crate::profile::{BytesReturned, Failure, Profile};
+use crate::overlapped::Callback;
+use crate::profile::{BytesReturned, Failure, LoneRoutine, Profile};
 use crate::records::Records;
-use crate::socket::{Connection, Flow, Side, Socket, State};
+use crate::socket::{Completion, Connection, Flow, Side, Socket, State};
 use crate::world::{Process, World};
 
-pub use precedence::{Cause, PRECEDENCE};
+use self::precedence::Stage;
 
-/// The buffers of a `WSAIoctl` call.
+pub use precedence::{Cause, PRECEDENCE};
+pub(crate) use request::Request;
+pub use spi::{SocketError, SpiAnswer, SpiPointers};
+
+/// The pointers and lengths of a `WSAIoctl` call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IoctlBuffers {
     /// `lpvInBuffer`.
@@ -41,28 +49,44 @@ pub struct IoctlBuffers {
     pub output_length: u32,
     /// `lpcbBytesReturned`: the address of a 4-byte little-endian word.
     pub bytes_returned: Pointer,
+    /// `lpOverlapped`: the address of a `WSAOVERLAPPED`, 32 bytes; see [`World::allocate_overlapped`].
+    pub overlapped: Pointer,
+    /// `lpCompletionRoutine`: where the code of the routine is. One byte of it must be there.
+    pub routine: Pointer,
 }
 
 impl IoctlBuffers {
+    const NONE: Self = Self {
+        input: Pointer::NULL,
+        input_length: 0,
+        output: Pointer::NULL,
+        output_length: 0,
+        bytes_returned: Pointer::NULL,
+        overlapped: Pointer::NULL,
+        routine: Pointer::NULL,
+    };
+
     /// What a query passes: an output buffer and the bytes-returned word.
     #[must_use]
     pub fn query(output: Pointer, output_length: u32, bytes_returned: Pointer) -> Self {
-        Self { input: Pointer::NULL, input_length: 0, output, output_length, bytes_returned }
+        Self { output, output_length, bytes_returned, ..Self::NONE }
     }
 
     /// What SET passes: an input buffer and the bytes-returned word.
     #[must_use]
     pub fn set(input: Pointer, input_length: u32, bytes_returned: Pointer) -> Self {
-        Self { input, input_length, output: Pointer::NULL, output_length: 0, bytes_returned }
+        Self { input, input_length, bytes_returned, ..Self::NONE }
     }
 }
 
 /// The operation that a control code stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Operation {
     QueryRecords,
     QueryContext,
     SetRecords,
+    /// SIO_FLUSH.
+    Flush,
 }
 
 impl Operation {
@@ -71,12 +95,13 @@ impl Operation {
             ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS => Some(Self::QueryRecords),
             ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT => Some(Self::QueryContext),
             ControlCode::SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS => Some(Self::SetRecords),
+            ControlCode::SIO_FLUSH => Some(Self::Flush),
             _ => None,
         }
     }
 
     fn is_query(self) -> bool {
-        self != Self::SetRecords
+        matches!(self, Self::QueryRecords | Self::QueryContext)
     }
 }
 
@@ -92,30 +117,104 @@ struct Call<'w> {
     /// The connection that the socket accepted, if it is an accepted one.
     accepted: Option<&'w Flow>,
     processes: &'w BTreeMap<Pid, Arc<Process>>,
+    network_down: bool,
+    /// The callback that the calling thread is in.
+    callback: Option<Callback>,
+    /// Whether the call is overlapped.
+    overlapped: bool,
+    /// Whether completions of the socket go to a completion port.
+    has_port: bool,
     /// What a query would store, where there is something.
     output: Option<&'w [u8]>,
     /// What SET was given, where that is records.
     records: Option<Arc<Records>>,
 }
 
+/// What a call asks.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    caller: Caller,
+    id: Option<SocketId>,
+    operation: Option<Operation>,
+    buffers: &'a IoctlBuffers,
+    overlapped: bool,
+}
+
+/// How a call came out.
+struct Settled {
+    result: Result<(), Failure>,
+    /// Bytes that the call is about.
+    needed: u32,
+    /// What SET was given, where that is records.
+    records: Option<Arc<Records>>,
+    /// Whether it failed because the output buffer is too small.
+    too_small: bool,
+}
+
 impl World {
-    /// `WSAIoctl` with `lpOverlapped` and `lpCompletionRoutine` NULL. `Ok` is a return value of 0; an error is
-    /// SOCKET_ERROR, with what `WSAGetLastError` returns. The bytes-returned word is in the caller's memory.
+    /// `WSAIoctl`. `Ok` is a return value of 0; an error is SOCKET_ERROR, with what `WSAGetLastError` returns, and
+    /// WSA_IO_PENDING where an overlapped operation was begun. A call that waits in its thread is pending. The
+    /// bytes-returned word is in the caller's memory.
     ///
     /// # Errors
-    /// Every error of [`PRECEDENCE`], each for its cause.
+    /// WSA_IO_PENDING; WSAEWOULDBLOCK on a non-blocking socket where the call would wait; every error of
+    /// [`PRECEDENCE`], each for its cause.
     pub fn wsa_ioctl(
         &mut self,
         caller: Caller,
         socket: SocketHandle,
         code: ControlCode,
         buffers: &IoctlBuffers,
-    ) -> Result<(), WinsockError> {
-        let pid = caller.pid;
-        let id = self.descriptors.get(&(pid, socket)).copied();
-        // What is lent from the rest of the world is written to memory, so they are taken apart here.
-        let Self { profile, processes, memory, sockets, flows, contexts, .. } = self;
+    ) -> Result<Completion<()>, WinsockError> {
+        self.control(caller, socket, code, buffers, caller.tid)
+    }
+
+    /// The same, with the thread that the completion routine is called in.
+    fn control(
+        &mut self,
+        caller: Caller,
+        socket: SocketHandle,
+        code: ControlCode,
+        buffers: &IoctlBuffers,
+        routine_thread: Tid,
+    ) -> Result<Completion<()>, WinsockError> {
+        let id = self.descriptors.get(&(caller.pid, socket)).copied();
         let operation = Operation::of(code);
+        let overlapped = self.is_overlapped_call(id, buffers);
+        let asked = Asked { caller, id, operation, buffers, overlapped };
+        let stage = match operation {
+            Some(Operation::Flush) | None => Stage::Whole,
+            Some(_) if self.is_stalled(id) => Stage::Arguments,
+            Some(_) => Stage::Whole,
+        };
+        let settled = self.settle(&asked, stage, None);
+        let routine = (overlapped && !buffers.routine.is_null()).then_some((buffers.routine, routine_thread));
+        if let (Stage::Arguments, Ok(()), Some(id), Some(operation)) = (stage, settled.result, id, operation)
+        {
+            return self.wait(&asked, id, operation, settled.records, routine);
+        }
+        self.report(caller.pid, buffers, &settled);
+        settled.result.map_err(|failure| failure.error)?;
+        if let Some(id) = id {
+            if operation == Some(Operation::Flush) {
+                self.flush(id);
+            }
+            if overlapped {
+                let notify = self.begin_overlapped(caller.pid, buffers.overlapped, routine);
+                self.end_overlapped(caller.pid, id, &notify, Ok(()), settled.needed);
+            }
+        }
+        Ok(Completion::Done(()))
+    }
+
+    /// Finds out how a call comes out, and does what it is to do unless only its arguments are asked about.
+    /// `taken` is the input of a SET that was made before.
+    fn settle(&mut self, asked: &Asked<'_>, stage: Stage, taken: Option<Arc<Records>>) -> Settled {
+        let Asked { caller: Caller { pid, tid }, id, operation, buffers, overlapped } = *asked;
+        // What is lent from the rest of the world is written to memory, so they are taken apart here.
+        let Self {
+            profile, processes, memory, sockets, flows, contexts, notifications, network_down, ..
+        } = self;
         let socket = id.and_then(|id| sockets.get(&id)).map(|socket| &**socket);
         let accepted = socket.and_then(|socket| accepted(socket, flows));
         let output = output(operation, accepted, contexts);
@@ -129,31 +228,62 @@ impl World {
             socket,
             accepted,
             processes,
+            network_down: *network_down,
+            callback: notifications.callback_of(tid),
+            overlapped,
+            has_port: overlapped && id.is_some_and(|id| notifications.has_port(id)),
             output,
             records: match operation {
-                Some(Operation::SetRecords) => set_records::input(memory, pid, buffers, profile, flows),
-                _ => None,
+                Some(Operation::SetRecords) if stage != Stage::Rest => {
+                    set_records::input(memory, pid, buffers, profile, flows)
+                }
+                _ => taken,
             },
         };
-        let needed = output.map_or(0, <[u8]>::len);
-        let (result, bytes) = match call.first_failure() {
-            None => (Ok(()), Some(needed)),
-            Some(Failure { error, bytes: BytesReturned::Needed }) => (Err(error), Some(needed)),
-            Some(Failure { error, bytes: BytesReturned::Zero }) => (Err(error), Some(0)),
-            Some(Failure { error, bytes: BytesReturned::Unchanged }) => (Err(error), None),
+        let failure = call.first_failure(stage);
+        let needed = u32::try_from(output.map_or(0, <[u8]>::len)).unwrap_or(u32::MAX);
+        let mut settled = Settled { result: Ok(()), needed, records: call.records, too_small: false };
+        if let Some((cause, failure)) = failure {
+            settled.result = Err(failure);
+            settled.too_small = matches!(cause, Cause::SizeQuery | Cause::TooSmall);
+        } else if stage != Stage::Arguments {
+            if let Some(output) = output
+                && !memory.write(pid, buffers.output, output)
+            {
+                // The buffer was given back while the call waited.
+                settled.result = Err(Failure::new(WinsockError::WSAEFAULT, BytesReturned::Zero));
+            }
+            if let (Some(Operation::SetRecords), Some(id)) = (operation, id) {
+                self.set_records(id, settled.records.take(), buffers.input_length == 0);
+            }
+        }
+        settled
+    }
+
+    /// Writes the bytes-returned word.
+    fn report(&mut self, pid: Pid, buffers: &IoctlBuffers, settled: &Settled) {
+        let bytes = match settled.result {
+            Ok(()) | Err(Failure { bytes: BytesReturned::Needed, .. }) => settled.needed,
+            Err(Failure { bytes: BytesReturned::Zero, .. }) => 0,
+            Err(Failure { bytes: BytesReturned::Unchanged, .. }) => return,
         };
-        let records = call.records;
-        if let (Ok(()), Some(output)) = (result, output) {
-            memory.write(pid, buffers.output, output);
-        }
-        if let Some(bytes) = bytes {
-            let word = u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
-            memory.write(pid, buffers.bytes_returned, &word);
-        }
-        if let (Ok(()), Some(Operation::SetRecords), Some(id)) = (result, operation, id) {
-            self.set_records(id, records, buffers.input_length == 0);
-        }
-        result
+        self.memory.write(pid, buffers.bytes_returned, &bytes.to_le_bytes());
+    }
+
+    /// Whether a call is overlapped: by the socket, the pointers, and the profile field
+    /// `routine-without-overlapped`.
+    #[inline]
+    fn is_overlapped_call(&self, id: Option<SocketId>, buffers: &IoctlBuffers) -> bool {
+        let asked = !buffers.overlapped.is_null()
+            || (!buffers.routine.is_null()
+                && self.profile.routine_without_overlapped == LoneRoutine::Overlapped);
+        asked && id.and_then(|id| self.sockets.get(&id)).is_some_and(|socket| socket.kind.overlapped)
+    }
+
+    #[inline]
+    fn is_stalled(&self, id: Option<SocketId>) -> bool {
+        !self.notifications.stalled.is_empty()
+            && id.is_some_and(|id| self.notifications.stalled.contains(&id))
     }
 }
 
@@ -177,6 +307,6 @@ fn output<'w>(
     match operation? {
         Operation::QueryRecords => Some(query_records::output(records)),
         Operation::QueryContext => query_context::output(records, contexts),
-        Operation::SetRecords => None,
+        Operation::SetRecords | Operation::Flush => None,
     }
 }

@@ -3,16 +3,35 @@
 use super::{Call, Operation, set_records};
 use crate::error::WinsockError;
 use crate::memory::Pointer;
-use crate::profile::{Answer, Availability, Effect, Elevation, EmptyInput, Failure, Malformed, Probe, Usage};
+use crate::overlapped::{Callback, OVERLAPPED_BYTES};
+use crate::profile::{
+    Answer, Availability, Effect, Elevation, EmptyInput, Failure, InRoutine, Looked, Malformed, PortRoutine,
+    Probe, Usage,
+};
 use crate::socket::{Connection, Side, State};
+use crate::world::LOCAL_HOST;
 
 /// Why a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
+    /// The network subsystem has failed: WSAENETDOWN.
+    NetworkDown,
+    /// The thread is in a callback: WSAEINPROGRESS; in a completion routine by the profile field
+    /// `in-completion-routine`.
+    CallbackInProgress,
     /// The descriptor is not a socket of the caller's process: WSAENOTSOCK.
     NotASocket,
-    /// `lpcbBytesReturned` does not point to 4 valid bytes: WSAEFAULT.
+    /// `lpcbBytesReturned` does not point to 4 valid bytes: WSAEFAULT; where the call is overlapped NULL by the
+    /// profile field `null-word-when-overlapped`.
     BytesReturnedPointer,
+    /// `lpOverlapped` does not point to a whole `WSAOVERLAPPED`: WSAEFAULT; on a socket that is not overlapped by
+    /// the profile field `overlapped-on-plain-socket`.
+    OverlappedPointer,
+    /// The completion routine is not valid: WSAEFAULT; on a socket that is not overlapped by the profile field
+    /// `routine-on-plain-socket`.
+    RoutinePointer,
+    /// A completion routine where completions go to a port: profile field `routine-with-completion-port`.
+    RoutineWithPort,
     /// The control code is none of the three: profile field `unknown-code`.
     UnknownCode,
     /// SET's input buffer is not wholly valid: WSAEFAULT.
@@ -51,19 +70,38 @@ pub enum Cause {
     SetStale,
 }
 
+/// Which causes are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// All.
+    Whole,
+    /// Those that show as soon as a call is made, though it has to wait.
+    Arguments,
+    /// The others, when it is answered.
+    Rest,
+}
+
 /// Declares [`PRECEDENCE`] and what follows from it, so that the order stands in one place.
 macro_rules! precedence {
-    ($(#[$doc:meta])* $($cause:ident: $source:literal;)*) => {
+    ($(#[$doc:meta])* at once { $($first:ident: $first_source:literal;)* } when answered { $($rest:ident: $rest_source:literal;)* }) => {
         $(#[$doc])*
-        pub const PRECEDENCE: [(Cause, &str); [$(Cause::$cause),*].len()] = [$((Cause::$cause, $source)),*];
+        pub const PRECEDENCE: [(Cause, &str); [$(Cause::$first,)* $(Cause::$rest),*].len()] =
+            [$((Cause::$first, $first_source),)* $((Cause::$rest, $rest_source)),*];
 
         impl Call<'_> {
             /// How the call fails, if it does: by the first cause of [`PRECEDENCE`] that holds.
-            pub(super) fn first_failure(&self) -> Option<Failure> {
+            pub(super) fn first_failure(&self, stage: Stage) -> Option<(Cause, Failure)> {
                 // Written out, not a loop over the table: so each step is compiled for its cause alone.
-                $(if let Some(failure) = self.failure(Cause::$cause) {
-                    return Some(failure);
-                })*
+                if stage != Stage::Rest {
+                    $(if let Some(failure) = self.failure(Cause::$first) {
+                        return Some((Cause::$first, failure));
+                    })*
+                }
+                if stage != Stage::Arguments {
+                    $(if let Some(failure) = self.failure(Cause::$rest) {
+                        return Some((Cause::$rest, failure));
+                    })*
+                }
                 None
             }
         }
@@ -74,26 +112,37 @@ precedence! {
     /// Every cause, the first that holds decides, with where the order comes from.
     ///
     /// The documents say hardly anything about the order. Where nothing is documented, the table follows what any
-    /// implementation must do first: find the socket, the word to report in and the operation, then look at the
-    /// arguments, then at the state of the socket, then at what it has to tell.
-    NotASocket: "not documented; Wine 8.0 finds an unknown code first";
-    BytesReturnedPointer: "not documented; Wine 8.0 reports it before the unknown code";
-    UnknownCode: "not documented";
-    InputPointer: "not documented";
-    OutputPointer: "not documented";
-    QueryInput: "not documented";
-    SetOutput: "not documented";
-    SetEmpty: "not documented";
-    BelowUlong: "win32, WSAEINVAL: of the length alone, whatever would be stored";
-    NotElevated: "not documented";
-    NotConnected: "not documented";
-    NotRedirected: "a size cannot be told of what is not there";
-    NoContext: "a size cannot be told of what is not there";
-    SizeQuery: "win32, Remarks";
-    TooSmall: "win32, Remarks";
-    SetState: "not documented";
-    SetMalformed: "not documented";
-    SetStale: "not documented";
+    /// implementation must do first: find the machine, the thread and the socket fit for a call, then the word to
+    /// report in and the operation, then look at the arguments, then at the state of the socket, then at what it has
+    /// to tell. A call that has to wait is refused at once for what stands before `NotConnected`, and for the rest
+    /// when it is answered.
+    at once {
+        NetworkDown: "not documented; the functions of Winsock find it out before they look at a socket";
+        CallbackInProgress: "not documented";
+        NotASocket: "not documented; Wine 8.0 finds an unknown code first";
+        BytesReturnedPointer: "not documented; Wine 8.0 reports it before the unknown code";
+        OverlappedPointer: "not documented";
+        RoutinePointer: "not documented";
+        RoutineWithPort: "not documented";
+        UnknownCode: "not documented";
+        InputPointer: "not documented";
+        OutputPointer: "not documented";
+        QueryInput: "not documented";
+        SetOutput: "not documented";
+        SetEmpty: "not documented";
+        BelowUlong: "win32, WSAEINVAL: of the length alone, whatever would be stored";
+        NotElevated: "not documented";
+    }
+    when answered {
+        NotConnected: "not documented";
+        NotRedirected: "a size cannot be told of what is not there";
+        NoContext: "a size cannot be told of what is not there";
+        SizeQuery: "win32, Remarks";
+        TooSmall: "win32, Remarks";
+        SetState: "not documented";
+        SetMalformed: "not documented";
+        SetStale: "not documented";
+    }
 }
 
 /// Bytes of a ULONG, the least output length that the parameter text allows.
@@ -114,8 +163,18 @@ impl Call<'_> {
         let length = self.buffers.output_length;
         let needed = self.needed();
         match cause {
+            Cause::NetworkDown
+            | Cause::CallbackInProgress
+            | Cause::OverlappedPointer
+            | Cause::RoutinePointer
+            | Cause::RoutineWithPort => self.failure_around(cause),
             Cause::NotASocket => when(self.socket.is_none(), plain(WinsockError::WSAENOTSOCK)),
-            Cause::BytesReturnedPointer => when(!self.is_valid(self.buffers.bytes_returned, 4), fault),
+            Cause::BytesReturnedPointer => {
+                let word = self.buffers.bytes_returned;
+                let ignored =
+                    self.overlapped && word.is_null() && profile.null_word_when_overlapped == Looked::Ignored;
+                when(!ignored && !self.is_valid(word, 4), fault)
+            }
             Cause::UnknownCode => when(self.operation.is_none(), plain(profile.unknown_code)),
             Cause::InputPointer => {
                 let given = self.buffers.input_length;
@@ -178,6 +237,66 @@ impl Call<'_> {
                     self.records.as_ref().is_some_and(|records| set_records::is_stale(records, self.flows));
                 when(set && stale && profile.set_stale_records == Usage::Invalid, invalid)
             }
+        }
+    }
+
+    /// The same for the causes that lie around the call: in the machine, in the thread, in how it is to complete.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "of each call with a constant only one arm is left")]
+    fn failure_around(&self, cause: Cause) -> Option<Failure> {
+        let profile = self.profile;
+        let plain = |error| Failure::new(error, profile.bytes_on_error);
+        let fault = plain(WinsockError::WSAEFAULT);
+        let when = |holds: bool, failure: Failure| holds.then_some(failure);
+        match cause {
+            Cause::NetworkDown => {
+                when(self.network_down && self.is_local(), plain(WinsockError::WSAENETDOWN))
+            }
+            Cause::CallbackInProgress => {
+                let minded = match self.callback {
+                    Some(Callback::ConditionFunction) => true,
+                    Some(Callback::CompletionRoutine) => {
+                        profile.in_completion_routine == InRoutine::InProgress
+                    }
+                    None => false,
+                };
+                when(minded, plain(WinsockError::WSAEINPROGRESS))
+            }
+            Cause::OverlappedPointer => {
+                let overlapped = self.buffers.overlapped;
+                let looked_at = self.is_looked_at(profile.overlapped_on_plain_socket);
+                when(
+                    looked_at && !overlapped.is_null() && !self.is_valid(overlapped, OVERLAPPED_BYTES),
+                    fault,
+                )
+            }
+            Cause::RoutinePointer => {
+                let routine = self.buffers.routine;
+                let looked_at = self.is_looked_at(profile.routine_on_plain_socket);
+                when(looked_at && !routine.is_null() && !self.is_valid(routine, 1), fault)
+            }
+            Cause::RoutineWithPort => {
+                let both = self.has_port && !self.buffers.routine.is_null();
+                when(
+                    both && profile.routine_with_completion_port == PortRoutine::Invalid,
+                    plain(WinsockError::WSAEINVAL),
+                )
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the caller is on the machine with the network subsystem that can fail.
+    fn is_local(&self) -> bool {
+        self.processes.get(&self.pid).is_some_and(|process| process.host == LOCAL_HOST)
+    }
+
+    /// Whether the pointers of an overlapped call are looked at: on a socket that is not overlapped the profile says.
+    /// On an overlapped one a routine alone can make no difference.
+    fn is_looked_at(&self, on_plain_socket: Looked) -> bool {
+        match self.socket {
+            Some(socket) if socket.kind.overlapped => self.overlapped,
+            _ => on_plain_socket == Looked::Fault,
         }
     }
 

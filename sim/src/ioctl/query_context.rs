@@ -28,7 +28,7 @@ mod tests {
 
     use crate::address::from_sockaddr_storage;
     use crate::engine::{Context, Redirect};
-    use crate::testing::{Machine, SERVER, address, both};
+    use crate::testing::{Machine, SERVER, address, at_once, both};
     use crate::{SocketKind, WinsockError};
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
         let word = m.w.allocate(m.service, 4, 7);
         let buffers = crate::IoctlBuffers::query(crate::Pointer::NULL, 0, word);
         let code = crate::ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
-        assert_eq!(m.w.wsa_ioctl(m.service, accepted, code, &buffers), Ok(()));
+        assert_eq!(at_once(m.w.wsa_ioctl(m.service, accepted, code, &buffers)), Ok(()));
         assert_eq!(m.w.read_memory(m.service, word, 4), Some(vec![0; 4]));
     }
 

@@ -86,7 +86,7 @@ mod tests {
     use rstest::rstest;
 
     use crate::engine::Redirect;
-    use crate::testing::{Machine, SERVER, both};
+    use crate::testing::{Machine, SERVER, at_once, both};
     use crate::{RedirectState, SocketHandle, SocketKind, WinsockError};
 
     /// A machine with a redirected connection, its records, and a new socket of the service.
@@ -185,6 +185,6 @@ mod tests {
         let word = m.w.allocate(m.service, 4, 0);
         let buffers = crate::IoctlBuffers::set(input, length, word);
         let code = crate::ControlCode::SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS;
-        assert_eq!(m.w.wsa_ioctl(m.service, onward, code, &buffers), Ok(()));
+        assert_eq!(at_once(m.w.wsa_ioctl(m.service, onward, code, &buffers)), Ok(()));
     }
 }

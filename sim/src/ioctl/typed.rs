@@ -1,10 +1,11 @@
 //! The three control codes as a Rust program would rather call them. Each goes through [`World::wsa_ioctl`] with
-//! buffers that fit.
+//! buffers that fit, and gives WSAEWOULDBLOCK where that would wait.
 
 use super::{IoctlBuffers, Operation, accepted, output};
 use crate::control_code::ControlCode;
 use crate::error::WinsockError;
 use crate::ids::{Caller, SocketHandle};
+use crate::socket::Completion;
 use crate::world::World;
 
 impl World {
@@ -48,9 +49,21 @@ impl World {
         self.write_memory(caller, input, records);
         let code = ControlCode::SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS;
         let result = self.wsa_ioctl(caller, socket, code, &IoctlBuffers::set(input, length, word));
+        let result = self.at_once(result);
         self.free(caller, input);
         self.free(caller, word);
         result
+    }
+
+    /// These calls do not wait.
+    fn at_once(&mut self, result: Result<Completion<()>, WinsockError>) -> Result<(), WinsockError> {
+        match result? {
+            Completion::Done(()) => Ok(()),
+            Completion::Pending(waiting) => {
+                self.withdraw(waiting);
+                Err(WinsockError::WSAEWOULDBLOCK)
+            }
+        }
     }
 
     fn query(
@@ -66,6 +79,7 @@ impl World {
         let word = self.allocate(caller, 4, 0);
         let buffer = self.allocate(caller, length.into(), 0);
         let result = self.wsa_ioctl(caller, socket, code, &IoctlBuffers::query(buffer, length, word));
+        let result = self.at_once(result);
         let result = result
             .map(|()| self.memory.read(caller.pid, buffer, needed as u64).unwrap_or_default().into_owned());
         self.free(caller, buffer);

@@ -3,8 +3,9 @@
 use super::Field;
 use super::values::{
     Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, EmptyInput, Failure,
-    HandleRequired, Malformed, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice,
-    ShownPeer, SourcePort, TargetPid, Unaccepted, Usage, Value,
+    HandleRequired, InRoutine, LoneRoutine, Looked, Malformed, PendedBytes, PortRoutine, Probe,
+    RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort, SpiLastError,
+    TargetPid, Unaccepted, Usage, Value,
 };
 use crate::error::WinsockError;
 
@@ -198,6 +199,97 @@ profile! {
     values {
         "whole-length" => "the parameter is not totally contained in valid user memory",
         "written-bytes" => "only what is written is touched",
+    }
+
+    overlapped_on_plain_socket: Looked, "overlapped-on-plain-socket",
+        "Whether an invalid lpOverlapped is minded on a socket without the overlapped attribute.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, lpOverlapped against WSAEFAULT (C-39)";
+    built-in [Looked::Ignored, Looked::Fault, Looked::Ignored];
+    values {
+        "ignored" => "lpOverlapped: ignored where the socket lacks the overlapped attribute",
+        "WSAEFAULT" => "WSAIoctl, WSAEFAULT: lpOverlapped is not totally contained in a valid part of memory",
+    }
+
+    routine_on_plain_socket: Looked, "routine-on-plain-socket",
+        "Whether an invalid completion routine is minded on a socket without the overlapped attribute.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, lpCompletionRoutine against WSAEFAULT (C-40)";
+    built-in [Looked::Ignored, Looked::Fault, Looked::Ignored];
+    values {
+        "ignored" => "lpCompletionRoutine: ignored for sockets that are not overlapped",
+        "WSAEFAULT" => "WSAIoctl, WSAEFAULT: lpCompletionRoutine is not totally contained in a valid part of memory",
+    }
+
+    routine_without_overlapped: LoneRoutine, "routine-without-overlapped",
+        "What a completion routine without lpOverlapped makes of a call on an overlapped socket.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, lpOverlapped against lpvOutBuffer (C-41)";
+    built-in [LoneRoutine::Synchronous, LoneRoutine::Overlapped, LoneRoutine::Synchronous];
+    values {
+        "synchronous" => "lpOverlapped: only where it is not NULL is the operation overlapped",
+        "overlapped" => "WSAIoctl: a call is treated as not overlapped where both pointers are NULL",
+    }
+
+    null_word_when_overlapped: Looked, "null-word-when-overlapped",
+        "Whether an overlapped call minds that lpcbBytesReturned is NULL.";
+    source "sdk-api WSAIoctl, WSAEFAULT against Remarks";
+    built-in [Looked::Fault, Looked::Fault, Looked::Ignored];
+    values {
+        "WSAEFAULT" => "WSAEFAULT: lpcbBytesReturned is not totally contained in a valid part of memory",
+        "ignored" => "Remarks: the word may be ignored; sdk-api WSARecv advises NULL for an overlapped call",
+    }
+
+    routine_with_completion_port: PortRoutine, "routine-with-completion-port",
+        "What comes of a completion routine on a socket that is associated with a completion port.";
+    source "sdk-api CreateIoCompletionPort, Remarks; WSAIoctl says nothing of it";
+    built-in [PortRoutine::Invalid, PortRoutine::Called, PortRoutine::Invalid];
+    values {
+        "WSAEINVAL" => "CreateIoCompletionPort: functions with completion routines cannot be used on the handle then",
+        "called" => "WSAIoctl knows no such limit",
+    }
+
+    bytes_of_pended_failure: PendedBytes, "bytes-of-pended-failure",
+        "The bytes transferred of a query that went pending, and found its buffer too small then.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, lpcbBytesReturned against Remarks (C-37)";
+    built-in [PendedBytes::Needed, PendedBytes::Zero, PendedBytes::Zero];
+    values {
+        "needed" => "Remarks: the required size is returned",
+        "zero" => "lpcbBytesReturned: zero where the buffer is too small",
+    }
+
+    cancelled_operation: WinsockError, "cancelled-operation", "The error of an overlapped operation that was cancelled.";
+    source "win32 pages of the codes, WSA_OPERATION_ABORTED; docs/behaviour.md, \"Status mapping\"";
+    built-in [
+        WinsockError::WSA_OPERATION_ABORTED,
+        WinsockError::WSA_OPERATION_ABORTED,
+        WinsockError::WSA_OPERATION_ABORTED
+    ];
+    values {
+        "WSA_OPERATION_ABORTED" => "the tables of errors; Wine's table for STATUS_CANCELLED",
+        "WSAEINTR" => "microsoft/win-net-test's table for STATUS_CANCELLED",
+    }
+
+    blocked_code_on_close: WinsockError, "blocked-code-on-close",
+        "The error of a control code that waits in its thread when the socket is closed.";
+    source "win32 pages of the codes, WSAEINTR against WSA_OPERATION_ABORTED (C-46)";
+    built-in [WinsockError::WSAEINTR, WinsockError::WSA_OPERATION_ABORTED, WinsockError::WSAEINTR];
+    values {
+        "WSAEINTR" => "a blocking operation was interrupted",
+        "WSA_OPERATION_ABORTED" => "the pages list it among the errors of the call",
+    }
+
+    in_completion_routine: InRoutine, "in-completion-routine", "Whether a control code can be asked inside a completion routine.";
+    source "win32 pages of the codes, WSAEINPROGRESS against lpCompletionRoutine (C-47)";
+    built-in [InRoutine::Answered, InRoutine::InProgress, InRoutine::Answered];
+    values {
+        "answered" => "nothing forbids to ask again from a completion routine",
+        "WSAEINPROGRESS" => "the function is invoked when a callback is in progress",
+    }
+
+    spi_last_error: SpiLastError, "spi-last-error", "Whether WSPIoctl also leaves its code for WSAGetLastError.";
+    source "win32 pages of the codes, Return value, against lpErrno (C-38)";
+    built-in [SpiLastError::Untouched, SpiLastError::Set, SpiLastError::Untouched];
+    values {
+        "untouched" => "LPWSPIOCTL: a specific error code is available in lpErrno",
+        "set" => "the pages say of both functions that WSAGetLastError tells the code",
     }
 
     query_needs_elevation: Elevation, "query-needs-elevation", "Whether the queries ask for administrative rights.";

@@ -23,8 +23,9 @@ pub use fields::{FIELDS, Profile};
 pub use mapped::{FOLLOWS, Follows};
 pub use values::{
     Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, EmptyInput, Failure,
-    HandleRequired, Malformed, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice,
-    ShownPeer, SourcePort, TargetPid, Unaccepted, Usage,
+    HandleRequired, InRoutine, LoneRoutine, Looked, Malformed, PendedBytes, PortRoutine, Probe,
+    RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort, SpiLastError,
+    TargetPid, Unaccepted, Usage,
 };
 
 /// One row of the table: what a field of [`Profile`] means, and what is known of it.

@@ -6,9 +6,9 @@ use crate::engine::{Action, Condition, Context, Decision, Policy, Redirect, Rule
 use crate::ids::SocketHandle;
 use crate::memory::Pointer;
 use crate::socket::{Completion, SocketKind};
-use crate::testing::{Machine, SERVER, SERVER_MAPPED, SILENT, address, both};
+use crate::testing::{Machine, SERVER, SERVER_MAPPED, SILENT, address, at_once, both};
 use crate::trace::Redirection;
-use crate::{ControlCode, Entry, IoctlBuffers, Records, RedirectHandle, WinsockError};
+use crate::{ControlCode, Entry, IoctlBuffers, Records, RedirectHandle, SpiPointers, WinsockError};
 
 const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
 const CONTEXT: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
@@ -54,7 +54,7 @@ const PROBES: &[(&str, Probe)] = &[
         let buffers = buffers(&mut m, 1024, 1024);
         let result =
             m.w.wsa_ioctl(m.service, accepted, RECORDS, &IoctlBuffers { input_length: 1, ..buffers });
-        or_ok(result, "ignored")
+        or_ok(at_once(result), "ignored")
     }),
     ("set-output-length", |profile| {
         let mut m = Machine::new(profile);
@@ -67,11 +67,78 @@ const PROBES: &[(&str, Probe)] = &[
         let redirect = to_service(&m);
         let (_, accepted) = m.redirected(redirect);
         let buffers = buffers(&mut m, 200, 1024);
-        match m.w.wsa_ioctl(m.service, accepted, RECORDS, &buffers) {
+        match at_once(m.w.wsa_ioctl(m.service, accepted, RECORDS, &buffers)) {
             Ok(()) => "written-bytes".to_owned(),
             Err(WinsockError::WSAEFAULT) => "whole-length".to_owned(),
             Err(other) => other.to_string(),
         }
+    }),
+    ("overlapped-on-plain-socket", |profile| {
+        minded(profile, PLAIN, |pointers| pointers.overlapped = Pointer::UNMAPPED)
+    }),
+    ("routine-on-plain-socket", |profile| {
+        minded(profile, PLAIN, |pointers| pointers.routine = Pointer::UNMAPPED)
+    }),
+    ("routine-without-overlapped", |profile| {
+        let (mut m, socket) = fresh_overlapped(profile);
+        m.w.stall(m.service, socket).unwrap();
+        let buffers = buffers(&mut m, 1024, 1024);
+        let routine = IoctlBuffers { routine: buffers.output, ..buffers };
+        match m.w.wsa_ioctl(m.service, socket, RECORDS, &routine) {
+            Ok(Completion::Pending(_)) => "synchronous".to_owned(),
+            other => or_ok(other.map(|_| ()), "").replace("WSA_IO_PENDING", "overlapped"),
+        }
+    }),
+    ("null-word-when-overlapped", |profile| {
+        minded(profile, SocketKind::V4, |pointers| pointers.bytes_returned = Pointer::NULL)
+    }),
+    ("routine-with-completion-port", |profile| {
+        let (mut m, socket) = fresh_overlapped(profile);
+        let port = m.w.create_io_completion_port(m.service).unwrap();
+        m.w.associate_with_port(m.service, socket, port, 7).unwrap();
+        let buffers = buffers(&mut m, 1024, 1024);
+        let overlapped = m.w.allocate_overlapped(m.service, None);
+        let routine = IoctlBuffers { routine: buffers.output, overlapped, ..buffers };
+        let result = at_once(m.w.wsa_ioctl(m.service, socket, ControlCode::SIO_FLUSH, &routine));
+        let called = m.w.alertable_wait(m.service).is_some();
+        or_ok(result, if called { "called" } else { "not called" })
+    }),
+    ("bytes-of-pended-failure", |profile| {
+        let (mut m, overlapped, accepted) = pended(profile, 127);
+        m.w.resume(m.service, accepted).unwrap();
+        let bytes = m.w.read_memory(m.service, overlapped.offset(8), 1).unwrap()[0];
+        if bytes == 0 { "zero" } else { "needed" }.to_owned()
+    }),
+    ("cancelled-operation", |profile| {
+        let (mut m, overlapped, accepted) = pended(profile, 1024);
+        m.w.cancel_io_ex(m.service, accepted, overlapped).unwrap();
+        or_ok(at_once(m.w.wsa_get_overlapped_result(m.service, accepted, overlapped, false)).map(|_| ()), "")
+    }),
+    ("blocked-code-on-close", |profile| {
+        let (mut m, socket) = fresh_overlapped(profile);
+        m.w.stall(m.service, socket).unwrap();
+        let buffers = buffers(&mut m, 1024, 1024);
+        let Ok(Completion::Pending(call)) = m.w.wsa_ioctl(m.service, socket, RECORDS, &buffers) else {
+            panic!("it did not wait")
+        };
+        m.w.closesocket(m.service, socket).unwrap();
+        or_ok(m.w.completion(call).unwrap().map(|_| ()), "")
+    }),
+    ("in-completion-routine", |profile| {
+        let (mut m, socket) = fresh_overlapped(profile);
+        let buffers = buffers(&mut m, 1024, 1024);
+        let overlapped = m.w.allocate_overlapped(m.service, None);
+        let routine = IoctlBuffers { routine: buffers.output, overlapped, ..buffers };
+        m.w.wsa_ioctl(m.service, socket, ControlCode::SIO_FLUSH, &routine).unwrap();
+        m.w.alertable_wait(m.service).unwrap();
+        or_ok(at_once(m.w.wsa_ioctl(m.service, socket, ControlCode::SIO_FLUSH, &buffers)), "answered")
+    }),
+    ("spi-last-error", |profile| {
+        let (mut m, socket) = fresh_overlapped(profile);
+        let buffers = buffers(&mut m, 1024, 1024);
+        let spi = SpiPointers { thread_id: Pointer::NULL, errno: Pointer::NULL };
+        let answer = m.w.wsp_ioctl(m.service, socket, RECORDS, &buffers, &spi);
+        if answer.last_error.is_some() { "set" } else { "untouched" }.to_owned()
     }),
     ("query-needs-elevation", |profile| {
         let mut m = Machine::new(profile);
@@ -340,6 +407,36 @@ fn to_service(m: &Machine) -> Redirect {
     Redirect::local(m.service.pid, both(1001))
 }
 
+const PLAIN: SocketKind = SocketKind { overlapped: false, ..SocketKind::V4 };
+
+fn fresh_overlapped(profile: Profile) -> (Machine, SocketHandle) {
+    let mut m = Machine::new(profile);
+    let socket = m.w.socket(m.service, SocketKind::V4).unwrap();
+    (m, socket)
+}
+
+/// What an overlapped call on a socket of this kind says of a pointer that was changed.
+fn minded(profile: Profile, kind: SocketKind, change: impl Fn(&mut IoctlBuffers)) -> String {
+    let mut m = Machine::new(profile);
+    let socket = m.w.socket(m.service, kind).unwrap();
+    let overlapped = m.w.allocate_overlapped(m.service, None);
+    let mut pointers = IoctlBuffers { overlapped, ..buffers(&mut m, 1024, 1024) };
+    change(&mut pointers);
+    or_ok(at_once(m.w.wsa_ioctl(m.service, socket, ControlCode::SIO_FLUSH, &pointers)), "ignored")
+}
+
+/// A query for the records that is pending with a buffer of this length: its `WSAOVERLAPPED`, and the socket.
+fn pended(profile: Profile, length: u32) -> (Machine, Pointer, SocketHandle) {
+    let mut m = Machine::new(profile);
+    let redirect = to_service(&m);
+    let (_, accepted) = m.redirected(redirect);
+    m.w.stall(m.service, accepted).unwrap();
+    let overlapped = m.w.allocate_overlapped(m.service, None);
+    let pointers = IoctlBuffers { overlapped, ..buffers(&mut m, length.into(), length) };
+    assert_eq!(m.w.wsa_ioctl(m.service, accepted, RECORDS, &pointers), Err(WinsockError::WSA_IO_PENDING));
+    (m, overlapped, accepted)
+}
+
 /// An output buffer of which so many bytes are there, and a poisoned word.
 fn buffers(m: &mut Machine, there: u64, output_length: u32) -> IoctlBuffers {
     let output = m.w.allocate(m.service, there, 0);
@@ -351,7 +448,7 @@ fn buffers(m: &mut Machine, there: u64, output_length: u32) -> IoctlBuffers {
 /// The answer to a query, as a profile writes it.
 fn query(m: &mut Machine, socket: SocketHandle, code: ControlCode, length: u32) -> String {
     let buffers = buffers(m, length.into(), length);
-    let result = m.w.wsa_ioctl(m.service, socket, code, &buffers);
+    let result = at_once(m.w.wsa_ioctl(m.service, socket, code, &buffers));
     let word = m.w.read_memory(m.service, buffers.bytes_returned, 4).unwrap();
     let bytes = match u32::from_le_bytes(word.try_into().unwrap()) {
         POISON => "unchanged",
@@ -382,7 +479,7 @@ fn set(m: &mut Machine, socket: SocketHandle, blob: &[u8], output_length: u32) -
     let output = if output_length > 0 { word } else { Pointer::NULL };
     let buffers = IoctlBuffers { output, output_length, ..IoctlBuffers::set(input, length, word) };
     let code = ControlCode::SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS;
-    m.w.wsa_ioctl(m.service, socket, code, &buffers)
+    at_once(m.w.wsa_ioctl(m.service, socket, code, &buffers))
 }
 
 fn effect_of_set(m: &mut Machine, socket: SocketHandle) -> String {

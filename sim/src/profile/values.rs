@@ -44,6 +44,48 @@ choices! {
         /// Anything but NULL and 0 is WSAEINVAL.
         Invalid = "WSAEINVAL",
     }
+    /// Whether a pointer that the documents call unused in this case is looked at.
+    Looked {
+        /// It is not looked at.
+        Ignored = "ignored",
+        /// An invalid one is WSAEFAULT.
+        Fault = "WSAEFAULT",
+    }
+    /// What a completion routine without `lpOverlapped` makes of a call.
+    LoneRoutine {
+        /// The call is not overlapped, and the routine is never called.
+        Synchronous = "synchronous",
+        /// The call is overlapped, and tells of its end by the routine alone.
+        Overlapped = "overlapped",
+    }
+    /// What comes of a completion routine where completions go to a port.
+    PortRoutine {
+        /// The call fails with WSAEINVAL.
+        Invalid = "WSAEINVAL",
+        /// The routine is called, and the port hears nothing.
+        Called = "called",
+    }
+    /// The bytes transferred of a query that failed after it went pending.
+    PendedBytes {
+        /// The bytes that the output would take.
+        Needed = "needed",
+        /// 0.
+        Zero = "zero",
+    }
+    /// Whether a control code can be asked inside a completion routine.
+    InRoutine {
+        /// It is answered as ever.
+        Answered = "answered",
+        /// It fails with WSAEINPROGRESS.
+        InProgress = "WSAEINPROGRESS",
+    }
+    /// Whether `WSPIoctl` leaves its code for `WSAGetLastError` too.
+    SpiLastError {
+        /// It does not.
+        Untouched = "untouched",
+        /// It does.
+        Set = "set",
+    }
     /// Whether a control code asks for administrative rights.
     Elevation {
         /// Anybody may call it.

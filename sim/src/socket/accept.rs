@@ -87,7 +87,7 @@ impl World {
         if nonblocking {
             return Err(WinsockError::WSAEWOULDBLOCK);
         }
-        let pending = self.pend(caller.pid, PendingCall::Accept { listener });
+        let pending = self.pend(caller, PendingCall::Accept { listener });
         self.wait_for_connection(listener, pending);
         Ok(Completion::Pending(pending))
     }
@@ -116,7 +116,7 @@ impl World {
         if let Some(flow) = listening.queue.pop_front() {
             return self.accept_flow_on(socket, flow).map(Completion::Done);
         }
-        let pending = self.pend(caller.pid, PendingCall::AcceptEx { listener, socket });
+        let pending = self.pend(caller, PendingCall::AcceptEx { listener, socket });
         self.set_state(socket, State::Accepting(pending));
         self.wait_for_connection(listener, pending);
         Ok(Completion::Pending(pending))
@@ -157,7 +157,7 @@ impl World {
     }
 
     /// A new socket for a connection, of the listening one's kind.
-    fn accept_flow(
+    pub(super) fn accept_flow(
         &mut self,
         pid: Pid,
         listener: SocketId,
@@ -192,7 +192,7 @@ impl World {
             PendingCall::AcceptEx { socket, .. } => {
                 self.accept_flow_on(socket, flow).map(|()| Completed::AcceptedEx)
             }
-            _ => self.accept_flow(waiting.owner, listener, flow).map(Completed::Accepted),
+            _ => self.accept_flow(waiting.owner.pid, listener, flow).map(Completed::Accepted),
         };
         self.complete(pending, result);
     }

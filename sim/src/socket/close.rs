@@ -3,16 +3,16 @@
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use super::{Connection, PendingCall, Side, Socket, State};
+use super::{Connection, Side, Socket, State};
 use crate::error::WinsockError;
-use crate::ids::{Caller, FlowId, Pid, SocketHandle};
+use crate::ids::{Caller, FlowId, Pid, SocketHandle, SocketId};
 use crate::profile::ContextLifetime;
 use crate::world::World;
 
 impl World {
     /// `closesocket`: gives the descriptor back; with the last one the socket ends. Data that was not read makes
-    /// that abrupt for the peer. Calls that wait on the socket end: AcceptEx and ConnectEx with
-    /// WSA_OPERATION_ABORTED, blocking ones with WSAEINTR.
+    /// that abrupt for the peer. Calls that wait on the socket end: overlapped ones by the profile field
+    /// `cancelled-operation`, blocking ones with WSAEINTR, and blocking control codes by `blocked-code-on-close`.
     ///
     /// # Errors
     /// WSAENOTSOCK.
@@ -32,29 +32,22 @@ impl World {
         if let Some(local) = socket.local {
             self.give_port_back(id, socket.host, local);
         }
-        self.end_socket(&socket);
+        self.end_socket(id, &socket);
         true
     }
 
-    fn end_socket(&mut self, socket: &Socket) {
+    fn end_socket(&mut self, id: SocketId, socket: &Socket) {
+        for request in self.notifications.requests_on(id) {
+            self.abort(request);
+        }
+        self.forget_socket(id);
         match &socket.state {
             State::Unconnected | State::Failed(_) | State::Connecting { pending: None, .. } => {}
-            State::Connecting { pending: Some(pending), .. } => self.abort(*pending),
-            State::Accepting(pending) => {
-                if let Some(PendingCall::AcceptEx { listener, .. }) =
-                    self.pending.get(pending).map(|p| &p.call)
-                {
-                    self.stop_accepting(*listener, *pending);
-                }
+            State::Connecting { pending: Some(pending), .. } | State::Accepting(pending) => {
                 self.abort(*pending);
             }
             State::Listening(listening) => {
                 for pending in &listening.waiting {
-                    if let Some(PendingCall::AcceptEx { socket, .. }) =
-                        self.pending.get(pending).map(|p| &p.call)
-                    {
-                        self.set_state(*socket, State::Unconnected);
-                    }
                     self.abort(*pending);
                 }
                 for flow in &listening.queue {
@@ -66,7 +59,7 @@ impl World {
     }
 
     /// One end of a connection is closed. With the second one the connection is gone, and its contexts are freed.
-    fn end_side(&mut self, id: FlowId, side: Side, abruptly: bool) {
+    pub(super) fn end_side(&mut self, id: FlowId, side: Side, abruptly: bool) {
         let lifetime = self.profile.context_lifetime;
         let Some(flow) = self.flow_mut(id) else { return };
         let end = flow.end_mut(side);

@@ -10,7 +10,7 @@ use super::{Completion, Connection, End, Flow, PendingCall, Side, SocketKind, St
 use crate::address::{self, Family};
 use crate::engine::{Endpoint, Layer, Version, classify};
 use crate::error::WinsockError;
-use crate::ids::{Caller, FlowId, HostId, PendingId, Pid, SocketHandle, SocketId};
+use crate::ids::{Caller, FlowId, HostId, PendingId, SocketHandle, SocketId};
 use crate::profile::{ShownPeer, SourcePort};
 use crate::records::{Entry, Records};
 use crate::trace::{ConnectTrace, Sink};
@@ -19,7 +19,7 @@ use crate::world::{LOCAL_HOST, World};
 /// A call of `connect` or `ConnectEx`.
 #[derive(Clone, Copy)]
 struct Attempt {
-    pid: Pid,
+    caller: Caller,
     id: SocketId,
     destination: SocketAddr,
     manner: Manner,
@@ -68,7 +68,7 @@ impl World {
             return Err(error);
         }
         let manner = if socket.kind.nonblocking { Manner::Nonblocking } else { Manner::Blocking };
-        let result = self.attempt(Attempt { pid: caller.pid, id, destination, manner }, sink);
+        let result = self.attempt(Attempt { caller, id, destination, manner }, sink);
         match result {
             Ok(Reached::Waiting(Some(pending))) => Ok(Completion::Pending(pending)),
             Ok(_) if manner == Manner::Blocking => Ok(Completion::Done(())),
@@ -98,7 +98,7 @@ impl World {
         if view.local.is_none() || matches!(view.state, State::Failed(_)) {
             return Err(WinsockError::WSAEINVAL);
         }
-        let attempt = Attempt { pid: caller.pid, id, destination, manner: Manner::Overlapped };
+        let attempt = Attempt { caller, id, destination, manner: Manner::Overlapped };
         Ok(match self.attempt(attempt, sink)? {
             Reached::Waiting(Some(pending)) => Completion::Pending(pending),
             Reached::Waiting(None) | Reached::Connected(_) => Completion::Done(()),
@@ -119,7 +119,7 @@ impl World {
     }
 
     fn attempt<S: Sink + ?Sized>(&mut self, attempt: Attempt, sink: &mut S) -> Result<Reached, WinsockError> {
-        let Attempt { pid, id, destination, .. } = attempt;
+        let Attempt { caller: Caller { pid, .. }, id, destination, .. } = attempt;
         let socket = self.sockets.get(&id).ok_or(WinsockError::WSAENOTSOCK)?;
         match socket.state {
             State::Unconnected => {}
@@ -218,7 +218,7 @@ impl World {
                 return Err(WinsockError::WSAECONNREFUSED);
             }
             let call = PendingCall::Connect { socket: id, overlapped: manner == Manner::Overlapped };
-            let pending = (manner != Manner::Nonblocking).then(|| self.pend(attempt.pid, call));
+            let pending = (manner != Manner::Nonblocking).then(|| self.pend(attempt.caller, call));
             self.wait_for_answer(id, pending);
             return Ok(Reached::Waiting(pending));
         };

@@ -75,7 +75,7 @@ impl World {
         if nonblocking {
             return Err(WinsockError::WSAEWOULDBLOCK);
         }
-        let pending = self.pend(caller.pid, PendingCall::Receive { flow: id, side });
+        let pending = self.pend(caller, PendingCall::Receive { flow: id, side });
         if let Some(flow) = self.flow_mut(id) {
             flow.end_mut(side).waiting = Some(Receiver { pending, length });
         }

@@ -9,6 +9,7 @@
 mod accept;
 mod bind;
 mod close;
+mod condition;
 mod connect;
 mod data;
 mod flow;
@@ -17,6 +18,7 @@ mod route;
 mod state;
 mod waiting;
 
+pub use condition::Decided;
 pub use data::Shutdown;
 pub use pending::{Completed, Completion};
 pub use state::SocketState;
@@ -34,7 +36,7 @@ use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, HostId, PendingId, Pid, SocketHandle, SocketId};
 use crate::profile::Profile;
 use crate::records::Records;
-use crate::world::World;
+use crate::world::{LOCAL_HOST, World};
 
 /// What a new socket is to be.
 ///
@@ -142,9 +144,10 @@ impl World {
     /// `socket` and `WSASocket`.
     ///
     /// # Errors
-    /// WSAENETDOWN where the calling process has ended.
+    /// WSAENETDOWN where the network subsystem has failed, or the calling process has ended.
     pub fn socket(&mut self, caller: Caller, kind: SocketKind) -> Result<SocketHandle, WinsockError> {
         let host = self.processes.get(&caller.pid).ok_or(WinsockError::WSAENETDOWN)?.host;
+        self.check_network(caller)?;
         let id = self.next_socket();
         self.sockets.insert(id, Arc::new(Socket::new(host, kind)));
         Ok(self.describe(caller.pid, id))
@@ -238,13 +241,33 @@ impl World {
 
     #[inline]
     pub(crate) fn lookup(&self, caller: Caller, socket: SocketHandle) -> Result<SocketId, WinsockError> {
+        if self.network_down {
+            self.check_network(caller)?;
+        }
         self.descriptors.get(&(caller.pid, socket)).copied().ok_or(WinsockError::WSAENOTSOCK)
+    }
+
+    /// A socket, whatever has become of the network.
+    #[inline]
+    pub(crate) fn descriptor(&self, caller: Caller, socket: SocketHandle) -> Option<&Socket> {
+        self.sockets.get(self.descriptors.get(&(caller.pid, socket))?).map(|socket| &**socket)
     }
 
     #[inline]
     pub(crate) fn view(&self, caller: Caller, socket: SocketHandle) -> Result<&Socket, WinsockError> {
         let id = self.lookup(caller, socket)?;
         self.sockets.get(&id).map(|socket| &**socket).ok_or(WinsockError::WSAENOTSOCK)
+    }
+
+    /// WSAENETDOWN for the callers of this machine while its network subsystem has failed.
+    #[cold]
+    fn check_network(&self, caller: Caller) -> Result<(), WinsockError> {
+        match self.processes.get(&caller.pid) {
+            Some(process) if process.host == LOCAL_HOST && self.network_down => {
+                Err(WinsockError::WSAENETDOWN)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn socket_mut(&mut self, id: SocketId) -> Option<&mut Socket> {

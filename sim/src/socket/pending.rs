@@ -3,7 +3,10 @@
 use super::{Side, State};
 use crate::canonical::Renumber;
 use crate::error::WinsockError;
-use crate::ids::{FlowId, PendingId, Pid, SocketHandle, SocketId};
+use crate::ids::{Caller, EventHandle, FlowId, PendingId, Pid, SocketHandle, SocketId};
+use crate::ioctl::Request;
+use crate::memory::Pointer;
+use crate::profile::Profile;
 use crate::world::World;
 
 /// What a call that can block gives at once.
@@ -35,12 +38,16 @@ pub enum Completed {
     AcceptedEx,
     /// `recv`: the bytes; none at the end of the stream.
     Received(Vec<u8>),
+    /// `WSAIoctl` that waited in its thread: it succeeded.
+    Controlled,
+    /// `WSAGetOverlappedResult`: the bytes transferred.
+    Transferred(u32),
 }
 
 /// A call that its process has not been told the end of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Pending {
-    pub(crate) owner: Pid,
+    pub(crate) owner: Caller,
     pub(crate) call: PendingCall,
 }
 
@@ -50,11 +57,13 @@ pub(crate) enum PendingCall {
     AcceptEx { listener: SocketId, socket: SocketId },
     Connect { socket: SocketId, overlapped: bool },
     Receive { flow: FlowId, side: Side },
+    Ioctl(Box<Request>),
+    OverlappedResult { event: EventHandle, overlapped: Pointer },
     Completed(Result<Completed, WinsockError>),
 }
 
 impl Pending {
-    pub(crate) fn renumbered(&self, renumber: &Renumber) -> Self {
+    pub(crate) fn renumbered(&self, renumber: &Renumber, profile: &Profile) -> Self {
         let mut pending = self.clone();
         match &mut pending.call {
             PendingCall::Accept { listener } => *listener = renumber.socket(*listener),
@@ -64,21 +73,39 @@ impl Pending {
             }
             PendingCall::Connect { socket, .. } => *socket = renumber.socket(*socket),
             PendingCall::Receive { flow, .. } => *flow = renumber.flow(*flow),
+            PendingCall::Ioctl(request) => {
+                **request = request.renumbered(self.owner.pid, renumber, profile);
+            }
+            PendingCall::OverlappedResult { event, overlapped } => {
+                *event = renumber.event(self.owner.pid, *event);
+                *overlapped = renumber.pointer(*overlapped);
+            }
             PendingCall::Completed(Ok(Completed::Accepted(handle))) => {
-                *handle = renumber.descriptor(self.owner, *handle);
+                *handle = renumber.descriptor(self.owner.pid, *handle);
             }
             PendingCall::Completed(_) => {}
         }
         pending
     }
+}
 
-    /// The error of a call that ends with its socket: an overlapped one was aborted, a blocking one interrupted.
-    pub(crate) fn error_on_close(&self) -> WinsockError {
-        match self.call {
-            PendingCall::AcceptEx { .. } | PendingCall::Connect { overlapped: true, .. } => {
-                WinsockError::WSA_OPERATION_ABORTED
-            }
-            _ => WinsockError::WSAEINTR,
+impl PendingCall {
+    /// Whether it goes on without its thread.
+    pub(crate) fn is_overlapped(&self) -> bool {
+        match self {
+            Self::AcceptEx { .. } | Self::Connect { overlapped: true, .. } => true,
+            Self::Ioctl(request) => request.notify().is_some(),
+            _ => false,
+        }
+    }
+
+    /// `lpOverlapped`, if this is an overlapped call on that socket; NULL where the model has no structure.
+    pub(crate) fn overlapped_on(&self, id: SocketId) -> Option<Pointer> {
+        match self {
+            Self::AcceptEx { listener, .. } if *listener == id => Some(Pointer::NULL),
+            Self::Connect { socket, overlapped: true } if *socket == id => Some(Pointer::NULL),
+            Self::Ioctl(request) if request.socket == id => Some(request.notify()?.overlapped),
+            _ => None,
         }
     }
 }
@@ -94,7 +121,7 @@ impl World {
         Some(result)
     }
 
-    pub(crate) fn pend(&mut self, owner: Pid, call: PendingCall) -> PendingId {
+    pub(crate) fn pend(&mut self, owner: Caller, call: PendingCall) -> PendingId {
         let id = self.next_pending();
         self.pending.insert(id, Pending { owner, call });
         id
@@ -106,33 +133,62 @@ impl World {
         }
     }
 
-    /// A call ends with its socket.
+    /// A call ends with its socket: an overlapped one was cancelled, a blocking one interrupted.
     pub(crate) fn abort(&mut self, pending: PendingId) {
-        if let Some(error) = self.pending.get(&pending).map(Pending::error_on_close) {
-            self.complete(pending, Err(error));
+        let Some(call) = self.pending.get(&pending).map(|pending| &pending.call) else { return };
+        let error = match call {
+            PendingCall::Ioctl(request) if request.notify().is_none() => self.profile.blocked_code_on_close,
+            call if call.is_overlapped() => self.profile.cancelled_operation,
+            _ => WinsockError::WSAEINTR,
+        };
+        self.end_early(pending, error);
+    }
+
+    /// A call ends before it could do what it was made for. It is told so once.
+    pub(crate) fn end_early(&mut self, id: PendingId, error: WinsockError) {
+        let Some(Pending { owner, call }) = self.withdraw(id) else { return };
+        match call {
+            PendingCall::Ioctl(request) => self.end_request(id, owner, &request, Err(error), 0),
+            PendingCall::Completed(result) => self.tell(id, owner, result),
+            _ => self.tell(id, owner, Err(error)),
         }
+    }
+
+    /// Keeps the result of a call that was taken out, until its process asks for it.
+    pub(crate) fn tell(&mut self, id: PendingId, owner: Caller, result: Result<Completed, WinsockError>) {
+        self.pending.insert(id, Pending { owner, call: PendingCall::Completed(result) });
     }
 
     /// A process ended: nobody will ask what became of its calls, and nothing may be given to them any more.
     pub(crate) fn abandon_calls(&mut self, owner: Pid) {
         let calls: Vec<PendingId> =
-            self.pending.iter().filter(|(_, call)| call.owner == owner).map(|(id, _)| *id).collect();
+            self.pending.iter().filter(|(_, call)| call.owner.pid == owner).map(|(id, _)| *id).collect();
         for id in calls {
-            match self.pending.remove(&id).map(|pending| pending.call) {
-                Some(PendingCall::Accept { listener }) => self.stop_accepting(listener, id),
-                Some(PendingCall::AcceptEx { listener, socket }) => {
-                    self.stop_accepting(listener, id);
-                    self.set_state(socket, State::Unconnected);
-                }
-                Some(PendingCall::Connect { socket, .. }) => self.set_state(socket, State::Unconnected),
-                Some(PendingCall::Receive { flow, side }) => {
-                    if let Some(flow) = self.flow_mut(flow) {
-                        flow.end_mut(side).waiting = None;
-                    }
-                }
-                Some(PendingCall::Completed(_)) | None => {}
-            }
+            self.withdraw(id);
         }
+    }
+
+    /// Takes a call out, and what it waits for no longer knows of it.
+    pub(crate) fn withdraw(&mut self, id: PendingId) -> Option<Pending> {
+        let pending = self.pending.remove(&id)?;
+        match &pending.call {
+            PendingCall::Accept { listener } => self.stop_accepting(*listener, id),
+            PendingCall::AcceptEx { listener, socket } => {
+                self.stop_accepting(*listener, id);
+                self.set_state(*socket, State::Unconnected);
+            }
+            PendingCall::Connect { socket, .. } => self.set_state(*socket, State::Unconnected),
+            PendingCall::Receive { flow, side } => {
+                if let Some(flow) = self.flow_mut(*flow) {
+                    flow.end_mut(*side).waiting = None;
+                }
+            }
+            PendingCall::Ioctl(request) => {
+                self.notifications.requests.remove(&(request.socket, id));
+            }
+            PendingCall::OverlappedResult { .. } | PendingCall::Completed(_) => {}
+        }
+        Some(pending)
     }
 
     /// An accept no longer waits for a connection.

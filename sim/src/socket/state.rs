@@ -43,7 +43,7 @@ impl World {
     /// The kind and state of a socket.
     #[must_use]
     pub fn socket_state(&self, caller: Caller, socket: SocketHandle) -> SocketState {
-        let Ok(socket) = self.view(caller, socket) else { return SocketState::NotASocket };
+        let Some(socket) = self.descriptor(caller, socket) else { return SocketState::NotASocket };
         match &socket.state {
             State::Unconnected | State::Failed(_) if socket.local.is_none() => SocketState::Fresh,
             State::Accepting(_) => SocketState::Fresh,

@@ -301,7 +301,8 @@ impl Run {
                 let pointer = |(place, offset)| at(&self.pointers, place).offset(offset);
                 let [input, output, bytes_returned] = pointers.map(pointer);
                 let [input_length, output_length] = lengths;
-                let buffers = IoctlBuffers { input, input_length, output, output_length, bytes_returned };
+                let query = IoctlBuffers::query(output, output_length, bytes_returned);
+                let buffers = IoctlBuffers { input, input_length, ..query };
                 let result = self.w.wsa_ioctl(caller, socket, ControlCode(code), &buffers);
                 format!("{result:?} {:?}", self.w.read_memory(caller, bytes_returned, 4))
             }

@@ -1,7 +1,7 @@
 //! A control code whose buffers are watched.
 
 use wfp_sim::profile::{Answer, BytesReturned, Failure, Profile};
-use wfp_sim::{Caller, ControlCode, IoctlBuffers, Pointer, SocketHandle, WinsockError, World};
+use wfp_sim::{Caller, Completion, ControlCode, IoctlBuffers, Pointer, SocketHandle, WinsockError, World};
 
 const POISON: u32 = 0xDEAD_BEEF;
 const FILL: u8 = 0xEE;
@@ -38,7 +38,8 @@ pub(crate) fn watched(
     let bytes = u32::from_le_bytes(read(word, 4).try_into().expect("4 bytes"));
     let written = read(output, length.min(4096));
     match result {
-        Ok(()) => {
+        Ok(Completion::Pending(_)) => panic!("no socket is stalled"),
+        Ok(Completion::Done(())) => {
             assert_eq!(bytes as usize, stored.len(), "{code}: bytes returned");
             assert!(written.starts_with(&stored[..stored.len().min(4096)]), "{code} stores what it is to");
             assert!(written[stored.len().min(written.len())..].iter().all(|byte| *byte == FILL));

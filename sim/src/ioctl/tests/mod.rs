@@ -12,7 +12,7 @@ use crate::ids::{Caller, SocketHandle};
 use crate::memory::Pointer;
 use crate::profile::Profile;
 use crate::socket::SocketKind;
-use crate::testing::{Machine, SERVER, SERVER_MAPPED, SERVER_V6, SILENT, address, both};
+use crate::testing::{Machine, SERVER, SERVER_MAPPED, SERVER_V6, SILENT, address, at_once, both};
 
 const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
 const CONTEXT: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
@@ -212,14 +212,8 @@ fn call(
         m.w.wsa_ioctl(caller, socket, code, &IoctlBuffers { bytes_returned: word.pointer, ..buffers });
     assert!(word.is_untouched_from(m, caller, 4), "the word has 4 bytes");
     let bytes: [u8; 4] = word.start(m, caller, 4).try_into().unwrap();
-    (result, u32::from_le_bytes(bytes))
+    (at_once(result), u32::from_le_bytes(bytes))
 }
 
 /// No buffers at all.
-const NOTHING: IoctlBuffers = IoctlBuffers {
-    input: Pointer::NULL,
-    input_length: 0,
-    output: Pointer::NULL,
-    output_length: 0,
-    bytes_returned: Pointer::NULL,
-};
+const NOTHING: IoctlBuffers = IoctlBuffers::NONE;

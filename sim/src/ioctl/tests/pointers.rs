@@ -52,8 +52,9 @@ fn answer(
     let (input, _) = input.pointer(m, caller, input_length.max(1).into(), blob);
     let (output, watched) = output.pointer(m, caller, output_length.max(1).into(), &[]);
     let (word, preset) = word.pointer(m, caller, 4, &POISON.to_le_bytes());
-    let buffers = IoctlBuffers { input, input_length, output, output_length, bytes_returned: word };
-    let result = m.w.wsa_ioctl(caller, socket, code, &buffers);
+    let buffers =
+        IoctlBuffers { input, input_length, output, output_length, bytes_returned: word, ..NOTHING };
+    let result = at_once(m.w.wsa_ioctl(caller, socket, code, &buffers));
     let word = preset.map(|word| {
         let bytes: [u8; 4] = word.start(m, caller, 4).try_into().unwrap();
         u32::from_le_bytes(bytes)
@@ -167,6 +168,6 @@ fn word_and_output_may_overlap_and_the_word_is_written_last() {
     let (mut m, caller, socket) = Situation::Redirected.build(Profile::documented());
     let output = m.w.allocate(caller, 1024, FILL);
     let buffers = IoctlBuffers { output, output_length: 1024, bytes_returned: output, ..NOTHING };
-    assert_eq!(m.w.wsa_ioctl(caller, socket, RECORDS, &buffers), Ok(()));
+    assert_eq!(at_once(m.w.wsa_ioctl(caller, socket, RECORDS, &buffers)), Ok(()));
     assert_eq!(m.w.read_memory(caller, output, 4), Some(128_u32.to_le_bytes().to_vec()));
 }
