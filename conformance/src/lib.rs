@@ -52,6 +52,7 @@
 //! - [`SimBackend`]: the model of `wfp-sim` behind that trait.
 //! - [`follow`]: redirect services as policies, played by a [`Follower`](follow::Follower) that goes along with a
 //!   connection until it ends. A loop is what repeats; it is never a timeout.
+//! - [`clients`]: clients seen in the field, whose ways a service takes over by name.
 //! - [`scenario`]: the YAML format; [`yaml`] gives every error its place in the file.
 //! - [`requirements`]: the statements of the documents that cases cover.
 //! - [`run`]: cases, summary and report; [`cli`]: the command line around it.
@@ -59,6 +60,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod clients;
 pub mod follow;
 mod printable;
 pub mod profile_file;

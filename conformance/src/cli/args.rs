@@ -26,7 +26,8 @@ pub(super) enum Command {
     Schema,
     /// Say what an error code, state, feature, requirement or profile field means, and where it comes from.
     Explain {
-        /// The name; `errors`, `statuses`, `states`, `features`, `requirements`, `profile`, `ends`, `codes` list them.
+        /// The name; `errors`, `statuses`, `states`, `features`, `requirements`, `profile`, `ends`, `clients`, `codes`,
+        /// `precedence` list them.
         name: String,
     },
     /// Write a first scenario for "my driver and my service", with comments.

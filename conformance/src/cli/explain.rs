@@ -7,14 +7,25 @@ use wfp_sim::profile::{FIELDS, Field};
 use wfp_sim::{ControlCode, NtStatus, PRECEDENCE, Profile, RedirectState, WinsockError};
 
 use super::{Exit, Stop};
+use crate::clients::Client;
 use crate::follow::{End, Why};
 use crate::requirements::Catalogue;
 use crate::vocabulary::{Feature, StateName};
 use crate::yaml::nearest;
 
 /// The lists that a name can stand for.
-const LISTS: [&str; 9] =
-    ["errors", "statuses", "states", "features", "requirements", "profile", "ends", "codes", "precedence"];
+const LISTS: [&str; 10] = [
+    "errors",
+    "statuses",
+    "states",
+    "features",
+    "requirements",
+    "profile",
+    "ends",
+    "clients",
+    "codes",
+    "precedence",
+];
 
 pub(super) fn explain(name: &str, out: &mut dyn Write) -> Result<Exit, Stop> {
     if list(name, out)? || one(name, out)? {
@@ -38,6 +49,7 @@ fn all_names() -> Vec<String> {
     names.extend(FIELDS.iter().map(|field| field.name.to_owned()));
     names.extend(ENDS.iter().map(|(end, _)| end.name().to_owned()));
     names.extend(WHYS.iter().map(|why| why.name().to_owned()));
+    names.extend(Client::all().iter().map(|client| client.name.clone()));
     names.extend(ControlCode::ALL.iter().map(|(name, _)| (*name).to_owned()));
     names
 }
@@ -80,6 +92,11 @@ fn list(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
             }
             for why in WHYS {
                 writeln!(out, "{why}\n    A reason of a loop: {}.", why.explanation())?;
+            }
+        }
+        "clients" => {
+            for client in Client::all() {
+                writeln!(out, "{}\n    {}", client.name, client.title)?;
             }
         }
         "codes" => {
@@ -147,6 +164,14 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
     }
     if let Some(why) = WHYS.iter().find(|why| why.name() == name) {
         writeln!(out, "{why}: why a connection goes round\n\nWhere it happens, {}.", why.explanation())?;
+        return Ok(true);
+    }
+    if let Some(client) = Client::by_name(name) {
+        let Client { name, title, text, source, kind, .. } = client;
+        writeln!(
+            out,
+            "{name}: a client, for a service's `client`\n\n{title}.\n{text}\nSource: {source} [{kind}]"
+        )?;
         return Ok(true);
     }
     if let Some(requirement) = Catalogue::built_in().get(name) {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wfp_sim::WinsockError;
 
+use super::ask::Unanswered;
 use super::service::SetWhen;
 use crate::vocabulary::{Endpoint, Hop, Name, SocketFamily};
 
@@ -15,7 +16,7 @@ use crate::vocabulary::{Endpoint, Hop, Name, SocketFamily};
 pub enum End {
     /// The destination accepted it.
     Reached,
-    /// Somebody else accepted it, who is no service.
+    /// Somebody else accepted it, who is no service; or a service that took it for a connection to itself.
     WrongDestination,
     /// A connect failed.
     Refused,
@@ -88,7 +89,7 @@ pub enum Why {
     NeverSet,
     /// A service set the records when the connect was over.
     SetAfterConnect,
-    /// A service set records of another connection.
+    /// A service set records of another connection, or bytes that are no records.
     ForeignRecords,
     /// The records did not fit the buffer that a service had for them.
     Truncated,
@@ -123,7 +124,7 @@ impl Why {
                 "it set the redirect records too late, when the connect was classified already or the socket was bound"
             }
             Self::ForeignRecords => {
-                "it set the redirect records of another connection, in which a callout could not see its own redirect"
+                "it set the redirect records of another connection, or bytes that are none, in which a callout could not see its own redirect"
             }
             Self::Truncated => {
                 "its buffer was too small for the redirect records, and it dialled without them"
@@ -170,10 +171,12 @@ pub struct HopReport {
 /// Something that a service did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// It asked for the records, and got this many bytes or an error.
-    Records(Result<u32, WinsockError>),
-    /// It asked for the context, and got this many bytes or an error.
-    Context(Result<u32, WinsockError>),
+    /// It asked for the records, and got this many bytes or nothing.
+    Records(Result<u32, Unanswered>),
+    /// It asked for the context, and got this many bytes or nothing.
+    Context(Result<u32, Unanswered>),
+    /// It took the connection for one that was not redirected, and served it itself.
+    ServesItself,
     /// It could not bind the socket that it was to dial with.
     NotBound(WinsockError),
     /// It set the records.
@@ -185,6 +188,9 @@ impl fmt::Display for Note {
         match self {
             Self::Records(Ok(bytes)) => write!(f, "fetches the records: {bytes} bytes"),
             Self::Records(Err(error)) => write!(f, "asks for the records: {error}"),
+            Self::ServesItself => {
+                f.write_str("takes the connection for one that was not redirected, and serves it itself")
+            }
             Self::Context(Ok(bytes)) => write!(f, "fetches the context: {bytes} bytes"),
             Self::Context(Err(error)) => write!(f, "asks for the context: {error}"),
             Self::NotBound(error) => write!(f, "binds a socket: {error}"),
@@ -209,7 +215,7 @@ pub enum Carried {
     First,
     /// They were set in time.
     Set(SetWhen),
-    /// Those of another connection were set.
+    /// Those of another connection were set, or bytes that are none.
     Foreign,
     /// They were set after the connect.
     TooLate,

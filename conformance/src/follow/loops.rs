@@ -23,7 +23,7 @@ pub(super) struct Key {
     carried: Carried,
     attempt: usize,
     pooled: BTreeMap<Name, Name>,
-    fits: Vec<bool>,
+    fits: Vec<Vec<bool>>,
 }
 
 impl Key {
@@ -38,11 +38,7 @@ impl Key {
         let mut handles = hop.records.clone();
         handles.sort_unstable();
         handles.dedup();
-        let fits = services
-            .values()
-            .filter_map(|service| service.record_limit())
-            .map(|limit| hop.delivered_bytes <= limit)
-            .collect();
+        let fits = services.values().filter_map(|service| service.fits(hop.delivered_bytes)).collect();
         Some(Self {
             process: Name::clone(&dialled.process),
             destination: hop.destination.clone(),

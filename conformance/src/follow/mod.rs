@@ -3,6 +3,7 @@
 //! The [`Follower`] plays the redirect services by their policies and speaks to the machine in ops alone, so a
 //! scenario runs the same on every backend. A loop is recognised by what repeats, never by a timeout or a count.
 
+mod ask;
 mod ending;
 mod listening;
 mod loops;
@@ -14,10 +15,11 @@ use std::sync::Arc;
 
 use wfp_sim::WinsockError;
 
+pub use ask::{Ask, Compared, ErrorSet, Grow, NextBuffer, Unanswered};
 pub use ending::{Carried, Cycle, End, Ending, HopReport, Note, Why};
 pub use service::{
-    Ask, AskOn, Destination, DialFamily, ErrorName, Grow, ListenFamilies, OnError, OnRetry, RecordsFrom,
-    Service, SetWhen,
+    AskOn, Destination, DialFamily, ErrorName, ListenFamilies, OnError, OnRetry, RecordsFrom, Service,
+    SetLength, SetWhen,
 };
 
 use self::listening::{Listener, Serves};

@@ -5,13 +5,17 @@ use serde::{Deserialize, Serialize};
 use wfp_sim::WinsockError;
 
 use super::End;
-use crate::vocabulary::{Endpoint, Name, Place, SocketFamily, error_name};
+use super::ask::{Ask, ErrorSet};
+use crate::vocabulary::{Endpoint, LOCAL, Name, Place, SocketFamily, error_name};
 
 /// A redirect service: where it listens, and what it does with each connection that it accepts. Whatever is left
 /// out is what a careful service does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Service {
+    /// A client seen in the field, or a habit of some, whose ways it has; what it says itself comes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Name>,
     /// The process that it runs in, one of `processes`; by default one of the service's own name, with administrative
     /// rights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,12 +40,19 @@ pub struct Service {
     /// Which socket it asks on.
     #[serde(default)]
     pub ask_on: AskOn,
+    /// The errors of its queries that it takes for "this connection was not redirected", or `any`: then it serves
+    /// the connection itself, as that of a client that knows the proxy. By default none.
+    #[serde(default, skip_serializing_if = "ErrorSet::is_empty")]
+    pub not_redirected: ErrorSet,
     /// Whose records it sets.
     #[serde(default)]
     pub records_from: RecordsFrom,
     /// Whether and when it sets the records on the socket that it dials with.
     #[serde(default)]
     pub set: SetWhen,
+    /// How many bytes it sets.
+    #[serde(default)]
+    pub set_length: SetLength,
     /// Where it binds that socket before it dials; by default nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bind: Option<Endpoint>,
@@ -65,6 +76,7 @@ impl Service {
     #[must_use]
     pub fn at(port: u16) -> Self {
         Self {
+            client: None,
             process: None,
             dial_process: None,
             listen: Endpoint::new(Place::Loopback, port),
@@ -73,8 +85,10 @@ impl Service {
             records: Ask::default(),
             context: Ask::default(),
             ask_on: AskOn::Accepted,
+            not_redirected: ErrorSet::default(),
             records_from: RecordsFrom::Own,
             set: SetWhen::BeforeBind,
+            set_length: SetLength::Stored,
             bind: None,
             dial: same_family(),
             on_retry: OnRetry::Set,
@@ -88,14 +102,22 @@ impl Service {
         self.process.as_ref().unwrap_or(name)
     }
 
-    /// The largest record that its query can take, where it has a limit.
-    #[must_use]
-    pub fn record_limit(&self) -> Option<u32> {
-        match &self.records {
-            Ask::Fixed(bytes) => Some(*bytes),
-            Ask::Grow(grow) => Some(grow.to),
-            Ask::SizeQuery | Ask::Never => None,
+    /// Whether its query can take records of this size, and what else matters of the size; `None` where nothing does.
+    pub(super) fn fits(&self, bytes: u32) -> Option<Vec<bool>> {
+        let mut fits = self.records.fits(bytes)?;
+        if let (SetLength::Buffer, Ask::Fixed(buffer)) = (self.set_length, &self.records) {
+            fits.push(bytes >= *buffer);
         }
+        Some(fits)
+    }
+
+    /// Whether this is where it listens, so that nobody redirected a connection that was dialled to there.
+    pub(super) fn is_at(&self, to: &Endpoint) -> bool {
+        let is_own = match &to.place {
+            Place::Any | Place::Loopback => true,
+            Place::Host(host) => &**host == LOCAL,
+        };
+        is_own && to.port == self.listen.port
     }
 }
 
@@ -136,64 +158,6 @@ pub enum Destination {
     Context,
     /// It knows it.
     Fixed(Endpoint),
-}
-
-/// How a service asks for a blob of unknown size.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
-    /// Once, with a buffer of this many bytes.
-    Fixed(u32),
-    /// With a length of 0 first, then with the size that it was told.
-    SizeQuery,
-    /// With larger and larger buffers.
-    Grow(Grow),
-    /// Not at all.
-    Never,
-}
-
-impl Default for Ask {
-    /// Grows from 1,024 bytes, the size that Microsoft's pages suggest, on whatever error: what works under every
-    /// reading of the documents.
-    fn default() -> Self {
-        Self::Grow(Grow::default())
-    }
-}
-
-/// Larger and larger buffers: the size that the failed call told, or else twice as much.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Grow {
-    /// Bytes of the first buffer.
-    #[serde(default = "grow_from")]
-    pub from: u32,
-    /// Bytes of the largest one.
-    #[serde(default = "grow_to")]
-    pub to: u32,
-    /// The errors on which it grows; by default any that a buffer can be the cause of.
-    #[serde(default = "grow_errors")]
-    pub errors: Vec<ErrorName>,
-}
-
-fn grow_from() -> u32 {
-    1024
-}
-
-fn grow_to() -> u32 {
-    65536
-}
-
-fn grow_errors() -> Vec<ErrorName> {
-    use WinsockError as E;
-    [E::ERROR_INSUFFICIENT_BUFFER, E::WSAEFAULT, E::WSAEINVAL, E::WSAEMSGSIZE, E::WSAENOBUFS]
-        .map(ErrorName)
-        .to_vec()
-}
-
-impl Default for Grow {
-    fn default() -> Self {
-        Self { from: grow_from(), to: grow_to(), errors: grow_errors() }
-    }
 }
 
 /// An error code, written by its name.
@@ -242,6 +206,17 @@ pub enum SetWhen {
     AfterConnect,
     /// Never.
     Never,
+}
+
+/// How many bytes a service sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SetLength {
+    /// As many as its query stored.
+    #[default]
+    Stored,
+    /// Its whole buffer: it ignores the returned size.
+    Buffer,
 }
 
 /// How a service dials.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use wfp_sim::WinsockError;
 
-use super::service::{Ask, AskOn, Destination, OnError, OnRetry, RecordsFrom, Service, SetWhen};
+use super::ask::{Ask, Unanswered, ask};
+use super::service::{AskOn, Destination, OnError, OnRetry, RecordsFrom, Service, SetLength, SetWhen};
 use super::{CONNECT, Carried, Dialled, End, Follower, HopReport, Listener, Note, Result, apply};
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Dial, Endpoint, Length, Name, Output, Place, Query, SetRecords,
-    SocketFamily, Word,
+    Backend, BackendFault, Call, Dial, Endpoint, Input, Length, Name, Place, SetRecords, SocketFamily,
 };
 
 /// A service with a connection, on its way out.
@@ -18,6 +18,8 @@ pub(super) struct Serving {
     process: Name,
     /// The records that it is to set.
     records: Option<Name>,
+    /// How many bytes of them.
+    set_length: Length,
     carried: Carried,
     dial: Dial,
     learned: SocketFamily,
@@ -58,14 +60,21 @@ impl Follower {
         let own = self.fresh_name(&format!("{name}/records"));
         let mut carried = Carried::Never;
         let mut records = None;
+        let mut set_length = Length::Needed(0);
         if service.records != Ask::Never {
             let answer = ask(backend, &process, &asked, &own, &service.records, Call::QueryRecords)?;
-            hop.then.push(Note::Records(answer));
+            hop.then.push(Note::Records(answer.map(|got| got.bytes)));
             match answer {
-                Ok(_) => {
+                Ok(got) => {
                     carried = Carried::Set(service.set);
                     records = Some(own);
+                    if service.set_length == SetLength::Buffer {
+                        set_length = Length::Bytes(got.buffer);
+                        // Bytes that follow no record make it one that nobody ever fetched.
+                        carried = if got.buffer == got.bytes { carried } else { Carried::Foreign };
+                    }
                 }
+                Err(why) if service.takes_for_its_own(why) => return Ok(serves_itself(&service, hop)),
                 Err(_) if service.on_error != OnError::Dial => return Ok(Decided::Ends(give_up)),
                 Err(_) => {
                     let there = hop.hop.as_ref().is_some_and(|hop| !hop.delivered.is_empty());
@@ -79,11 +88,12 @@ impl Follower {
             Destination::Context => {
                 let context = self.fresh_name(&format!("{name}/context"));
                 let answer = ask(backend, &process, &asked, &context, &service.context, Call::QueryContext)?;
-                hop.then.push(Note::Context(answer));
-                if answer.is_err() {
-                    return Ok(Decided::Ends(give_up));
+                hop.then.push(Note::Context(answer.map(|got| got.bytes)));
+                match answer {
+                    Ok(_) => Dial::Context(context),
+                    Err(why) if service.takes_for_its_own(why) => return Ok(serves_itself(&service, hop)),
+                    Err(_) => return Ok(Decided::Ends(give_up)),
                 }
-                Dial::Context(context)
             }
         };
         if service.records_from == RecordsFrom::Pooled
@@ -111,6 +121,7 @@ impl Follower {
             service,
             process,
             records,
+            set_length,
             carried,
             dial,
             learned,
@@ -149,7 +160,7 @@ impl Follower {
                 }
             }
             let Some(records) = serving.records.as_ref().filter(|_| service.set == step) else { continue };
-            let result = set_records(backend, &process, &socket, records)?;
+            let result = set_records(backend, &process, &socket, records, serving.set_length)?;
             notes.push(Note::Set(step, result));
             if result.is_err() {
                 carried = Carried::Failed;
@@ -170,6 +181,19 @@ impl Follower {
         let by = Name::clone(&serving.name);
         Ok(Decided::GoesOn(Dialled { by, process, to, family: written, carried, observation }))
     }
+}
+
+impl Service {
+    /// Whether it takes a query that failed so for one on a connection that was not redirected.
+    fn takes_for_its_own(&self, why: Unanswered) -> bool {
+        matches!(why, Unanswered::Error(error) if self.not_redirected.has(error))
+    }
+}
+
+/// A service takes a connection for one that a client made to it on purpose, rightly or not.
+fn serves_itself<T>(service: &Service, hop: &mut HopReport) -> Decided<T> {
+    hop.then.push(Note::ServesItself);
+    Decided::Ends(if service.is_at(&hop.to) { End::Reached } else { End::WrongDestination })
 }
 
 impl Serving {
@@ -198,7 +222,7 @@ pub(super) fn set_late(
     }
     let Some(records) = serving.records.take() else { return Ok(()) };
     let process = serving.service.dial_process.as_ref().unwrap_or(&serving.process);
-    let result = set_records(backend, process, &serving.socket, &records)?;
+    let result = set_records(backend, process, &serving.socket, &records, serving.set_length)?;
     if let Some(notes) = notes {
         notes.push(Note::Set(SetWhen::AfterConnect, result));
     }
@@ -210,48 +234,10 @@ fn set_records(
     process: &Name,
     socket: &Name,
     records: &Name,
+    length: Length,
 ) -> Result<std::result::Result<(), WinsockError>> {
-    let call = Call::SetRecords(SetRecords::of(Name::clone(socket), Name::clone(records)));
+    let input = Input { length, ..Input::default() };
+    let set = SetRecords { input, ..SetRecords::of(Name::clone(socket), Name::clone(records)) };
+    let call = Call::SetRecords(set);
     Ok(apply(backend, process, None, call)?.error().map_or(Ok(()), Err))
-}
-
-/// Asks for records or context as a service does, and names what comes.
-fn ask(
-    backend: &mut dyn Backend,
-    process: &Name,
-    socket: &Name,
-    name: &Name,
-    how: &Ask,
-    call: fn(Query) -> Call,
-) -> Result<std::result::Result<u32, WinsockError>> {
-    let mut query = |length: u32| -> Result<(std::result::Result<u32, WinsockError>, u32)> {
-        let out = Output { length: Length::Bytes(length), ..Output::default() };
-        let query = Query { out, ..Query::of(Name::clone(socket)) };
-        let observation = apply(backend, process, Some(name), call(query))?;
-        let told = match observation.bytes_returned {
-            Some(Word::Value(bytes)) => bytes,
-            _ => 0,
-        };
-        Ok((observation.error().map_or(Ok(told), Err), told))
-    };
-    match how {
-        Ask::Never => Ok(Err(WinsockError::WSAEINVAL)),
-        Ask::Fixed(length) => Ok(query(*length)?.0),
-        Ask::SizeQuery => match query(0)? {
-            (Err(_), told) if told > 0 => Ok(query(told)?.0),
-            (result, _) => Ok(result),
-        },
-        Ask::Grow(grow) => {
-            let mut length = grow.from;
-            loop {
-                let (result, told) = query(length)?;
-                let grows = result.is_err_and(|error| grow.errors.iter().any(|name| name.0 == error));
-                let next = if told > length { told } else { length.saturating_mul(2).max(1) };
-                if !grows || length >= grow.to {
-                    return Ok(result);
-                }
-                length = next.min(grow.to);
-            }
-        }
-    }
 }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wfp_sim::Profile;
-use wfp_sim::profile::Field;
 
 use super::{CaseRun, Failure, Options, Status, trace};
 use crate::follow::{End, Ending, Follower, Journey};
 use crate::scenario::{
-    Case, Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
+    Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
 };
 use crate::vocabulary::{
     Backend, BackendFault, Call, Endpoint, Feature, HostSpec, LOCAL, Length, Name, Observation, Op, Place,
@@ -48,7 +47,7 @@ pub fn run_case(
         run.reason = Some(format!("the backend lacks {}", missing.join(", ")));
         return Ok(run);
     }
-    let profile = profile_of(&loaded.case, &options.profile);
+    let profile = loaded.case.under(&options.profile);
     backend.reset(&Settings { profile: profile.clone(), seed })?;
     let chosen = backend.features().contains(&Feature::Profile).then_some(profile);
     let mut player = Player {
@@ -75,18 +74,6 @@ pub fn run_case(
     }
     run.duration = start.elapsed();
     Ok(run)
-}
-
-/// The profile of the run, with what the case is about.
-fn profile_of(case: &Case, profile: &Profile) -> Profile {
-    let mut profile = profile.clone();
-    for (name, value) in &case.profile {
-        if let Some(field) = Field::by_name(name) {
-            // That the value exists was checked when the case was read.
-            let _ = field.set(&mut profile, &value.0);
-        }
-    }
-    profile
 }
 
 struct Player<'a> {

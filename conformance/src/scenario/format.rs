@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use wfp_sim::Profile;
+use wfp_sim::profile::Field;
 
 use super::expect::Expect;
 use crate::follow::{ListenFamilies, Service};
@@ -29,7 +31,8 @@ pub struct Case {
     /// The features that it needs, beside those that follow from its ops.
     #[serde(default)]
     pub features: Vec<Feature>,
-    /// Fields of the behaviour profile that it is about, with the values that it is about.
+    /// Fields of the behaviour profile that it is about, with the values that it is about; `base` is the built-in
+    /// profile that it starts from, instead of that of the run.
     #[serde(default)]
     pub profile: IndexMap<String, Scalar>,
     /// Hosts by name; `local` is the machine itself.
@@ -47,6 +50,25 @@ pub struct Case {
     /// What happens, in this order.
     #[serde(default)]
     pub steps: Vec<Step>,
+}
+
+/// The key of a case's `profile` that names a built-in profile.
+pub(super) const BASE: &str = "base";
+
+impl Case {
+    /// The profile that it is about, in a run under this one.
+    #[must_use]
+    pub(crate) fn under(&self, profile: &Profile) -> Profile {
+        let base = self.profile.get(BASE).and_then(|name| Profile::built_in(&name.0));
+        let mut profile = base.unwrap_or_else(|| profile.clone());
+        for (name, value) in &self.profile {
+            if let Some(field) = Field::by_name(name) {
+                // That the value exists was checked when the case was read.
+                let _ = field.set(&mut profile, &value.0);
+            }
+        }
+        profile
+    }
 }
 
 /// A plain value: text, or a number.

@@ -10,6 +10,7 @@ use super::check;
 use super::features;
 use super::format::{CASE_KEYS, Case, FILE_KEYS, GROUND_KEYS, SCHEMA};
 use super::library::{Library, plain, slashed};
+use crate::clients;
 use crate::requirements::Catalogue;
 use crate::vocabulary::Features;
 use crate::yaml::{Diagnostic, Entry, Kind, Node, Span, from_node, merge, nearest, parse};
@@ -23,12 +24,25 @@ pub struct LoadedCase {
     pub file: String,
     /// The line of its `id`.
     pub line: usize,
+    /// The variants that it is made of, one of each axis, in the order of the axes.
+    pub variants: Vec<Variant>,
     /// What it says.
     pub case: Case,
     /// What it needs of a backend.
     pub features: Features,
     /// The tree that it was read from, for places in messages.
     pub(crate) tree: Node,
+}
+
+/// A variant of a case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Variant {
+    /// Its axis.
+    pub axis: Arc<str>,
+    /// Which of the axis's variants it is, from 0.
+    pub place: usize,
+    /// Its name.
+    pub name: Arc<str>,
 }
 
 /// Cases, by name.
@@ -245,18 +259,20 @@ impl<'a> Loader<'a> {
         let variants = case.get("variants").or_else(|| ground.get("variants")).cloned();
         let line = id.1.line();
         let whole = merge(&without(ground, "variants"), &without(case, "variants"))?;
-        for (variant, tree) in combinations(&whole, variants.as_ref())? {
+        for (variants, tree) in combinations(&whole, variants.as_ref())? {
             // Errors of the ground point into the ground, and those of a case without a place to the case.
             let tree = Node { span: case.span.clone(), ..tree };
-            let name = if variant.is_empty() {
+            let names: Vec<&str> = variants.iter().map(|variant| &*variant.name).collect();
+            let name = if names.is_empty() {
                 format!("{path}#{}", id.0)
             } else {
-                format!("{path}#{}@{variant}", id.0)
+                format!("{path}#{}@{}", id.0, names.join("+"))
             };
             if let Some(first) = self.names.insert(name.clone(), id.1.clone()) {
                 let error = Diagnostic::at(&id.1, format!("there are two cases `{name}`"));
                 return Err(error.with_secondary(&first, "the first is here"));
             }
+            let tree = clients::take_over(&tree)?;
             let typed: Case = from_node(&tree)?;
             let errors = check::check(&typed, &tree, self.catalogue, self.profile);
             let sound = errors.is_empty();
@@ -265,7 +281,8 @@ impl<'a> Loader<'a> {
             }
             if sound {
                 let features = features::of(&typed);
-                self.cases.push(LoadedCase { name, file: slashed(file), line, case: typed, features, tree });
+                let file = slashed(file);
+                self.cases.push(LoadedCase { name, file, line, variants, case: typed, features, tree });
             }
         }
         Ok(())
@@ -328,9 +345,9 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// The case once for each combination of variants, with the combination's name.
-fn combinations(case: &Node, variants: Option<&Node>) -> Result<Vec<(String, Node)>, Diagnostic> {
-    let mut combined = vec![(String::new(), case.clone())];
+/// The case once for each combination of variants, with the combination.
+fn combinations(case: &Node, variants: Option<&Node>) -> Result<Vec<(Vec<Variant>, Node)>, Diagnostic> {
+    let mut combined = vec![(Vec::new(), case.clone())];
     let Some(axes) = variants else { return Ok(combined) };
     if !matches!(axes.kind, Kind::Mapping(_) | Kind::Null) {
         return Err(Diagnostic::at(&axes.span, "`variants` is a map of axes, each a map of variants"));
@@ -351,15 +368,16 @@ fn combinations(case: &Node, variants: Option<&Node>) -> Result<Vec<(String, Nod
                 .with_help("a case of its own for some of the variants makes it fewer"));
         }
         let mut next = Vec::with_capacity(count);
-        for (name, tree) in &combined {
-            for variant in named {
+        for (before, tree) in &combined {
+            for (place, variant) in named.iter().enumerate() {
                 if !is_name(&variant.key) {
                     let message = "the name of a variant is made of lower-case letters, digits and hyphens";
                     return Err(Diagnostic::at(&variant.key_span, message));
                 }
-                let name =
-                    if name.is_empty() { variant.key.to_string() } else { format!("{name}+{}", variant.key) };
-                next.push((name, lay_over(tree, variant)?));
+                let mut variants = before.clone();
+                let name = Arc::clone(&variant.key);
+                variants.push(Variant { axis: Arc::clone(&axis.key), place, name });
+                next.push((variants, lay_over(tree, variant)?));
             }
         }
         combined = next;

@@ -14,5 +14,5 @@ pub use expect::{
     OutcomeExpect,
 };
 pub use format::{Callout, Case, Follow, Host, RedirectEndpoint, SCHEMA, Scalar, Step, Sweep, SweepRow};
-pub use load::{LoadedCase, Suite};
+pub use load::{LoadedCase, Suite, Variant};
 pub use schema::schema;

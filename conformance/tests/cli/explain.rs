@@ -26,6 +26,10 @@ use crate::common::{Called, Folder};
 #[case::profile_field("set-twice", "set-twice: a field of the behaviour profile\n\n")]
 #[case::end("stalled", "stalled: how a followed connection ends\n\n")]
 #[case::why("never-set", "never-set: why a connection goes round\n\n")]
+#[case::client(
+    "envoy",
+    "envoy: a client, for a service's `client`\n\nEnvoy, original_dst filter on outbound listeners.\n"
+)]
 #[case::code(
     "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS",
     "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS (0x980000DE)\n\n"
@@ -44,6 +48,7 @@ fn explain_says_what_a_name_means(#[case] name: &str, #[case] begins: &str) {
 #[case("requirements", "chains.bounded")]
 #[case("profile", "set-twice")]
 #[case("ends", "stalled")]
+#[case("clients", "safe-chain")]
 #[case("codes", "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS (0x980000DE)")]
 #[case("precedence", "Where several causes hold at once, the first of these decides:")]
 fn explain_lists_the_names_of_a_kind(#[case] kind: &str, #[case] name: &str) {
@@ -56,7 +61,7 @@ fn explain_lists_the_names_of_a_kind(#[case] kind: &str, #[case] name: &str) {
 #[case::near("set-twize", "error: nothing here is named `set-twize`; did you mean `set-twice`?\n")]
 #[case::far(
     "xyzzy",
-    "error: nothing here is named `xyzzy`; errors, statuses, states, features, requirements, profile, ends, codes, precedence \
+    "error: nothing here is named `xyzzy`; errors, statuses, states, features, requirements, profile, ends, clients, codes, precedence \
      list what there is\n"
 )]
 fn explain_of_an_unknown_name_is_bad_usage_and_names_the_nearest(#[case] name: &str, #[case] message: &str) {

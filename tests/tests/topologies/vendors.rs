@@ -6,8 +6,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::sample::select;
 use wfp_conformance::follow::{
-    Ask, AskOn, Destination, DialFamily, ErrorName, Grow, ListenFamilies, OnError, OnRetry, RecordsFrom,
-    Service, SetWhen,
+    Ask, AskOn, Destination, DialFamily, ErrorSet, Grow, ListenFamilies, NextBuffer, OnError, OnRetry,
+    RecordsFrom, Service, SetLength, SetWhen,
 };
 use wfp_conformance::vocabulary::{
     CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, Match, Name, Place, RedirectTo, RuleSpec,
@@ -178,12 +178,19 @@ fn asks() -> BoxedStrategy<Ask> {
         WinsockError::WSAEFAULT,
         WinsockError::WSAENOTCONN,
     ];
-    let on = prop::collection::vec(select(errors.map(ErrorName).to_vec()), 0..3);
-    let grow =
-        (0..300_u32, 0..3000_u32, on).prop_map(|(from, to, errors)| Ask::Grow(Grow { from, to, errors }));
+    let on = prop_oneof![
+        4 => prop::collection::vec(select(errors.to_vec()), 0..3).prop_map(|errors| ErrorSet::of(&errors)),
+        1 => Just(ErrorSet::Any),
+    ];
+    let next = select(vec![NextBuffer::ToldOrTwice, NextBuffer::Told, NextBuffer::Twice]);
+    let grow = (0..300_u32, 0..3000_u32, on, next, 0..300_u32, prop::option::weighted(0.3, 0..4_u32))
+        .prop_map(|(from, to, errors, next, at_least, retries)| {
+            Ask::Grow(Grow { from, to, errors, next, at_least, retries })
+        });
     prop_oneof![
         3 => asks_enough(),
         2 => (0..600_u32).prop_map(Ask::Fixed),
+        1 => select(vec![128_u32, 224, 300]).prop_map(Ask::Exactly),
         1 => Just(Ask::SizeQuery),
         1 => Just(Ask::Never),
         2 => grow,
@@ -209,7 +216,17 @@ fn service() -> BoxedStrategy<Service> {
     .prop_map(|(place, port)| Endpoint::new(place, port));
     let fixed = select(vec![("server", 443), ("server", 80), ("local", 1001), ("local", 1002)])
         .prop_map(|(host, port)| Destination::Fixed(Endpoint::new(Place::Host(host.into()), port)));
-    let asking = (asks(), asks(), prop_oneof![9 => Just(AskOn::Accepted), 1 => Just(AskOn::Listening)]);
+    let not_redirected = prop_oneof![
+        5 => Just(ErrorSet::default()),
+        1 => Just(ErrorSet::of(&[WinsockError::WSAEINVAL])),
+        1 => Just(ErrorSet::Any),
+    ];
+    let asking = (
+        asks(),
+        asks(),
+        prop_oneof![9 => Just(AskOn::Accepted), 1 => Just(AskOn::Listening)],
+        not_redirected,
+    );
     let setting = (
         select(vec![
             SetWhen::BeforeBind,
@@ -221,6 +238,7 @@ fn service() -> BoxedStrategy<Service> {
         prop_oneof![3 => Just(RecordsFrom::Own), 1 => Just(RecordsFrom::Pooled)],
         select(vec![OnRetry::Set, OnRetry::Forget]),
         select(vec![OnError::Close, OnError::Dial, OnError::Hold]),
+        prop_oneof![5 => Just(SetLength::Stored), 1 => Just(SetLength::Buffer)],
     );
     let dialling = (
         prop_oneof![5 => Just(Destination::Context), 1 => fixed],
@@ -229,25 +247,27 @@ fn service() -> BoxedStrategy<Service> {
         prop::option::weighted(0.2, Just(Name::from("helper"))),
     );
     (listens(), asking, setting, dialling)
-        .prop_map(
-            |(families, (records, context, ask_on), (set, records_from, on_retry, on_error), dialling)| {
-                let (destination, dial, bind, dial_process) = dialling;
-                Service {
-                    families,
-                    records,
-                    context,
-                    ask_on,
-                    set,
-                    records_from,
-                    on_retry,
-                    on_error,
-                    destination,
-                    dial,
-                    bind,
-                    dial_process,
-                    ..Service::at(1)
-                }
-            },
-        )
+        .prop_map(|(families, asking, setting, dialling)| {
+            let (records, context, ask_on, not_redirected) = asking;
+            let (set, records_from, on_retry, on_error, set_length) = setting;
+            let (destination, dial, bind, dial_process) = dialling;
+            Service {
+                families,
+                records,
+                context,
+                ask_on,
+                not_redirected,
+                set,
+                set_length,
+                records_from,
+                on_retry,
+                on_error,
+                destination,
+                dial,
+                bind,
+                dial_process,
+                ..Service::at(1)
+            }
+        })
         .boxed()
 }

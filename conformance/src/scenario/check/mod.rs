@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use wfp_sim::Profile;
 use wfp_sim::profile::{FIELDS, Field};
 
-use super::format::Case;
+use super::format::{BASE, Case};
 use crate::requirements::Catalogue;
 use crate::vocabulary::{Endpoint, HandleSpec, LOCAL, Name, Place, Role};
 use crate::yaml::{Diagnostic, Node, Span, nearest};
@@ -113,8 +113,14 @@ impl<'a> Check<'a> {
     }
 
     fn profile(&mut self) {
+        self.profile = self.case.under(&self.profile);
         for (name, value) in &self.case.profile {
             match Field::by_name(name) {
+                None if name == BASE => {
+                    if Profile::built_in(&value.0).is_none() {
+                        self.unknown(&["profile", name], "built-in profile", &value.0, &Profile::BUILT_IN);
+                    }
+                }
                 None => self.unknown_field(&self.key(&["profile", name]), name),
                 Some(field) => {
                     if let Err(error) = field.set(&mut self.profile, &value.0) {
