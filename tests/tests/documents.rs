@@ -122,6 +122,49 @@ fn scenario_of_the_documentation_has_every_key_of_the_format() {
     }
 }
 
+/// What stands between these two lines of a document is made from the code.
+const MADE: &str =
+    "<!-- Made from the code: UPDATE_DOCUMENTS=1 cargo test -p wfp-tests --test documents -->\n";
+const END: &str = "<!-- the end of what is made -->\n";
+
+/// A document with another text between the two lines.
+fn with_made(page: &str, made: &str) -> String {
+    let (before, rest) = page.split_once(MADE).expect("the line before is there");
+    let (_, after) = rest.split_once(END).expect("the line behind is there");
+    format!("{before}{MADE}\n{made}\n{END}{after}")
+}
+
+#[test]
+fn scenario_documentation_lists_every_call_with_its_keys() {
+    let schema = scenario::schema();
+    let mut table = "| op | what it calls | keys |\n|---|---|---|\n".to_owned();
+    for arm in schema["$defs"]["Call"]["oneOf"].as_array().unwrap() {
+        let (op, of_op) = arm["properties"].as_object().unwrap().iter().next().unwrap();
+        let definition = of_op["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/"));
+        let of_op = definition.map_or(of_op, |name| &schema["$defs"][name]);
+        let keys = of_op["properties"].as_object().map(|keys| keys.keys().map(|key| format!("`{key}`")));
+        let keys = keys.map_or(String::new(), |keys| keys.collect::<Vec<_>>().join(", "));
+        let _ = writeln!(
+            table,
+            "| `{op}` | {} | {keys} |",
+            arm["description"].as_str().unwrap().replace('\n', " ")
+        );
+    }
+    holds("docs/scenarios.md", &with_made(&read("docs/scenarios.md"), &table));
+}
+
+#[test]
+fn behaviour_lists_every_field_of_the_profile_once() {
+    let page = read("docs/behaviour.md");
+    let section = page.split("\n## Profiles\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let table = section.split("| field | question |").nth(1).unwrap();
+    let rows: BTreeSet<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let fields: BTreeSet<&str> = FIELDS.iter().map(|field| field.name).collect();
+    assert_eq!(rows, fields);
+    assert_eq!(table.lines().filter(|line| line.starts_with("| `")).count(), fields.len());
+}
+
 #[test]
 fn schema_for_editors_takes_every_scenario_file_and_refuses_a_misspelt_key() {
     let schema = jsonschema::validator_for(&scenario::schema()).unwrap();

@@ -62,7 +62,9 @@ fn features_of(call: &Call) -> Vec<Feature> {
             set.bytes_returned,
             set.out.map_or(PointerKind::Valid, |out| out.pointer),
         ]),
-        Call::Ioctl { out, .. } => invalid(&[out.pointer]),
+        Call::Ioctl { input, out, bytes_returned, .. } => {
+            invalid(&[input.map_or(PointerKind::Valid, |input| input.pointer), out.pointer, *bytes_returned])
+        }
         _ => Vec::new(),
     }
 }

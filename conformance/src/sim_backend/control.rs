@@ -6,8 +6,8 @@ use wfp_sim::{Caller, Completion, ControlCode, IoctlBuffers, Pointer, WinsockErr
 
 use super::SimBackend;
 use crate::vocabulary::{
-    BackendFault, Input, IoctlCode, Name, Observation, Outcome, Output, PointerKind, Query, SetRecords,
-    Stored, Word,
+    BackendFault, Call, Input, Name, Observation, Outcome, Output, PointerKind, Query, SetRecords, Stored,
+    Word,
 };
 
 pub(super) const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
@@ -50,20 +50,12 @@ impl SimBackend {
         };
         let result = at_once(&self.world.wsa_ioctl(caller, socket, code, &buffers))?;
 
-        let mut observation = self.observe(caller, result, word);
-        let count = match (result, observation.bytes_returned) {
-            (Ok(()), Some(Word::Value(bytes))) => bytes.min(length),
-            _ => 0,
-        };
-        let bytes: Arc<[u8]> =
-            self.world.read_memory(caller, output.pointer, count).unwrap_or_default().into();
+        let observation = Observation { needed, ..self.observe(caller, result, word) };
+        let stored = self.stored(caller, &observation, output, length);
         if let (Ok(()), Some(name)) = (result, name) {
-            self.blobs.insert(Name::clone(name), Arc::clone(&bytes));
+            self.blobs.insert(Name::clone(name), Arc::clone(&stored.bytes));
         }
-        let rest_untouched =
-            self.is_untouched(caller, output, count) && self.is_untouched(caller, output, length);
-        observation.stored = Some(Stored { bytes, rest_untouched });
-        observation.needed = needed;
+        let observation = Observation { stored: Some(stored), ..observation };
         self.free(caller, &[Some(output), input.map(|(buffer, _)| buffer), Some(word)]);
         Ok(observation)
     }
@@ -94,24 +86,31 @@ impl SimBackend {
         let result = at_once(&self.world.wsa_ioctl(caller, socket, SET, &buffers))?;
         let needed = u32::try_from(records.len()).ok();
         let observation = Observation { needed, ..self.observe(caller, result, word) };
+        let stored = output.map(|(buffer, length)| self.stored(caller, &observation, buffer, length));
+        let observation = Observation { stored, ..observation };
         self.free(caller, &[Some(input), output.map(|(buffer, _)| buffer), Some(word)]);
         Ok(observation)
     }
 
-    pub(super) fn unknown_code(
-        &mut self,
-        caller: Caller,
-        socket: &Name,
-        code: IoctlCode,
-        out: Output,
-    ) -> Result<Observation, BackendFault> {
+    pub(super) fn any_code(&mut self, caller: Caller, call: &Call) -> Result<Observation, BackendFault> {
+        let Call::Ioctl { socket, code, input, out, bytes_returned } = call else {
+            return Err(BackendFault::Misuse("not a control code".to_owned()));
+        };
         let socket = self.socket(socket)?.handle;
-        let output = self.output_buffer(caller, out, None);
-        let word = self.word(caller, PointerKind::Valid);
-        let buffers = IoctlBuffers::query(output.pointer, out.length.bytes(None), word.pointer);
+        let output = self.output_buffer(caller, *out, None);
+        let length = out.length.bytes(None);
+        let input = input.map(|input| self.input_buffer(caller, input, &[]));
+        let word = self.word(caller, *bytes_returned);
+        let buffers = IoctlBuffers {
+            input: input.map_or(Pointer::NULL, |(buffer, _)| buffer.pointer),
+            input_length: input.map_or(0, |(_, length)| length),
+            ..IoctlBuffers::query(output.pointer, length, word.pointer)
+        };
         let result = at_once(&self.world.wsa_ioctl(caller, socket, ControlCode(code.0), &buffers))?;
         let observation = self.observe(caller, result, word);
-        self.free(caller, &[Some(output), Some(word)]);
+        let stored = Some(self.stored(caller, &observation, output, length));
+        let observation = Observation { stored, ..observation };
+        self.free(caller, &[Some(output), input.map(|(buffer, _)| buffer), Some(word)]);
         Ok(observation)
     }
 
@@ -180,6 +179,18 @@ impl SimBackend {
             u32::try_from(watched).unwrap_or(WATCHED),
         );
         watched == 0 || bytes.is_none_or(|bytes| bytes.iter().all(|byte| *byte == CANARY))
+    }
+
+    /// What a call stored in its output buffer, and whether it left alone what is behind that and behind the buffer.
+    fn stored(&self, caller: Caller, observed: &Observation, output: Buffer, length: u32) -> Stored {
+        let count = match observed.bytes_returned {
+            Some(Word::Value(bytes)) if observed.is_ok() => bytes.min(length),
+            _ => 0,
+        };
+        let bytes = self.world.read_memory(caller, output.pointer, count).unwrap_or_default().into();
+        let rest_untouched =
+            self.is_untouched(caller, output, count) && self.is_untouched(caller, output, length);
+        Stored { bytes, rest_untouched }
     }
 
     fn observe(&self, caller: Caller, result: Result<(), WinsockError>, word: Buffer) -> Observation {

@@ -207,7 +207,7 @@ impl SimBackend {
             Call::QueryRecords(query) => self.query(caller, op.name.as_ref(), query, control::RECORDS),
             Call::QueryContext(query) => self.query(caller, op.name.as_ref(), query, control::CONTEXT),
             Call::SetRecords(set) => self.set_records(caller, set),
-            Call::Ioctl { socket, code, out } => self.unknown_code(caller, socket, *code, *out),
+            Call::Ioctl { .. } => self.any_code(caller, &op.call),
             Call::Describe { socket } => {
                 let state = match self.sockets.get(socket) {
                     Some(socket) => state_name(self.world.socket_state(caller, socket.handle)),

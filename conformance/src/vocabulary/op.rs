@@ -6,7 +6,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{CalloutSpec, Dial, Endpoint, HostSpec, Name, Output, ProcessSpec, Query, SetRecords};
+use super::{
+    CalloutSpec, Dial, Endpoint, HostSpec, Input, Name, Output, PointerKind, ProcessSpec, Query, SetRecords,
+};
 
 /// A call by a thread of a process, and the name that its result gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,7 +44,7 @@ fn call_or_set_up<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Call, D:
 
 /// What can be called.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Call {
     /// No call: a part of the machine is set up. Not for steps.
     #[schemars(skip)]
@@ -179,15 +181,21 @@ pub enum Call {
     QueryContext(Query),
     /// `WSAIoctl` with SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS.
     SetRecords(SetRecords),
-    /// `WSAIoctl` with a code that is none of the three.
+    /// `WSAIoctl` with any code, by its number.
     Ioctl {
         /// The socket.
         socket: Name,
         /// The code.
         code: IoctlCode,
+        /// The input buffer; by default none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<Input>,
         /// The output buffer.
         #[serde(default)]
         out: Output,
+        /// `lpcbBytesReturned`.
+        #[serde(default)]
+        bytes_returned: PointerKind,
     },
     /// Waits until one of these pending calls has completed.
     Wait {
@@ -279,7 +287,7 @@ impl Call {
     }
 }
 
-/// A control code that is none of the three.
+/// A control code, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct IoctlCode(pub u32);

@@ -239,11 +239,14 @@ fn socket_call() -> BoxedStrategy<Call> {
 
 fn control_call() -> BoxedStrategy<Call> {
     let code = prop_oneof![any::<u32>(), 0x9800_00DB..0x9800_00E0_u32].prop_map(IoctlCode);
+    let ioctl = (name(), code, prop::option::weighted(0.3, input()), output(), pointer()).prop_map(
+        |(socket, code, input, out, bytes_returned)| Call::Ioctl { socket, code, input, out, bytes_returned },
+    );
     prop_oneof![
         3 => query().prop_map(Call::QueryRecords),
         3 => query().prop_map(Call::QueryContext),
         3 => set_records().prop_map(Call::SetRecords),
-        1 => (name(), code, output()).prop_map(|(socket, code, out)| Call::Ioctl { socket, code, out }),
+        1 => ioctl,
     ]
     .boxed()
 }
