@@ -55,7 +55,7 @@
 //! - [`clients`]: clients seen in the field, whose ways a service takes over by name.
 //! - [`scenario`]: the YAML format; [`yaml`] gives every error its place in the file.
 //! - [`requirements`]: the statements of the documents that cases cover.
-//! - [`run`]: cases, summary and report; [`cli`]: the command line around it.
+//! - [`run`]: cases, summary and report; [`sweep`]: cases over their variants, as tables; [`cli`]: the command line around it.
 
 #![forbid(unsafe_code)]
 
@@ -68,6 +68,7 @@ pub mod requirements;
 pub mod run;
 pub mod scenario;
 mod sim_backend;
+pub mod sweep;
 pub mod vocabulary;
 pub mod yaml;
 

@@ -9,6 +9,7 @@ use wfp_conformance::profile_file;
 use wfp_conformance::requirements::Catalogue;
 use wfp_conformance::run::{self, Options, Summary};
 use wfp_conformance::scenario::{self, Suite};
+use wfp_conformance::sweep::{Table, render};
 use wfp_conformance::vocabulary::Backend as _;
 use wfp_sim::Profile;
 use wfp_sim::ntstatus::{REACTOS, WINE};
@@ -163,6 +164,20 @@ fn behaviour_lists_every_field_of_the_profile_once() {
     let fields: BTreeSet<&str> = FIELDS.iter().map(|field| field.name).collect();
     assert_eq!(rows, fields);
     assert_eq!(table.lines().filter(|line| line.starts_with("| `")).count(), fields.len());
+}
+
+#[test]
+fn page_shows_a_table_that_its_cases_make() {
+    let page = read("docs/scenarios.md");
+    let (_, tables) = page.split_once("\n## Tables\n").unwrap();
+    let (cases, rest) = tables.split_once("```yaml\n").unwrap().1.split_once("```").unwrap();
+    let (shown, _) = rest.split_once("```text\n").unwrap().1.split_once("```").unwrap();
+    let ground = "schema: wfp-conformance/scenario/v1\nhosts: {server: {listen: [443]}}\nprocesses: {app: {}}\n\
+                  callouts: {driver: {redirect-to: proxy}}\nservices: {proxy: {listen: 'loopback:1001'}}\n";
+    let played = wfp_tests::play(wfp_tests::suite(&format!("{ground}{cases}")), "documented");
+    let tables = Table::of(&played.suite, &played.runs);
+    let text = render(&tables, false);
+    assert!(text.contains(&format!("\n{shown}")), "{text}");
 }
 
 #[test]

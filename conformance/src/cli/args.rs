@@ -30,6 +30,8 @@ pub(super) enum Command {
         /// `precedence` list them.
         name: String,
     },
+    /// Run a file over the variants of its cases, and print what came of each as tables.
+    Sweep(Sweep),
     /// Write a first scenario for "my driver and my service", with comments.
     Init {
         /// The folder that it is written to.
@@ -74,6 +76,24 @@ pub(super) struct Run {
     /// Print the trace of each case, hop by hop.
     #[arg(short, long)]
     pub(super) verbose: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Sweep {
+    /// The scenario file; the first axis of a case's variants makes the rows, the last one the columns.
+    pub(super) file: PathBuf,
+    /// The behaviour profile of the model, where a case has none: documented, doc-parameters, nt-mapped, or a file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "documented")]
+    pub(super) profile: String,
+    /// Write a report: json=FILE; repeatable.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = report)]
+    pub(super) report: Vec<PathBuf>,
+    /// For everything that is random.
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// Cases at once; the result never depends on it [default: the number of cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,7 +3,9 @@
 mod args;
 mod explain;
 mod init;
+mod report_file;
 mod run;
+mod sweep;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -84,6 +86,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
 fn dispatch(command: Command) -> Result<Exit, Stop> {
     match command {
         Command::Run(run) => run::run(&run),
+        Command::Sweep(sweep) => sweep::sweep(&sweep),
         Command::List(list) => {
             let suite = load(&list.paths, &list.profile)?;
             let mut out = stdout();

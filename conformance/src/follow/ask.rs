@@ -262,15 +262,15 @@ pub(super) struct Got {
 pub enum Unanswered {
     /// The last query failed.
     Error(WinsockError),
-    /// It stored this many bytes, where the service will have another number.
-    OtherSize(u32),
+    /// It stored this many bytes, and the service takes no fewer than its whole buffer.
+    TooFew(u32),
 }
 
 impl fmt::Display for Unanswered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Error(error) => write!(f, "{error}"),
-            Self::OtherSize(bytes) => write!(f, "{bytes} bytes, and it expects another number"),
+            Self::TooFew(bytes) => write!(f, "{bytes} bytes, too few"),
         }
     }
 }
@@ -320,7 +320,7 @@ pub(super) fn ask(
         Ask::Never => Err(WinsockError::WSAEINVAL),
         Ask::Fixed(length) => query(*length)?.0,
         Ask::Exactly(length) => match query(*length)?.0 {
-            Ok(got) if got.bytes != *length => return Ok(Err(Unanswered::OtherSize(got.bytes))),
+            Ok(got) if got.bytes != *length => return Ok(Err(Unanswered::TooFew(got.bytes))),
             other => other,
         },
         Ask::SizeQuery => match query(0)? {

@@ -12,6 +12,7 @@ mod init;
 mod profile;
 mod report;
 mod run;
+mod sweep;
 mod usage;
 
 /// A careful service, one that forgets the records, and an expectation that does not hold.

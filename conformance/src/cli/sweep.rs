@@ -1,0 +1,44 @@
+//! `sweep`.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use super::args::Sweep;
+use super::report_file::write_whole;
+use super::run::{fresh_seed, jobs};
+use super::{Exit, Stop, stdout};
+use crate::SimBackend;
+use crate::run::{Options, run};
+use crate::scenario::Suite;
+use crate::sweep::{SweepReport, Table, fails, render};
+use crate::vocabulary::Backend;
+
+pub(super) fn sweep(args: &Sweep) -> Result<Exit, Stop> {
+    let profile = crate::profile_file::load(&args.profile)?;
+    let mut suite = Suite::load(std::slice::from_ref(&args.file), &profile)?;
+    suite.cases.retain(|case| !case.variants.is_empty());
+    if suite.cases.is_empty() {
+        let message = format!(
+            "{}: no case has variants, so there is nothing to sweep over; an axis of `variants` makes the rows of a \
+             table, another one its columns",
+            args.file.display()
+        );
+        return Err(Stop::Because(Exit::Usage, message));
+    }
+    let options = Options {
+        profile: profile.clone(),
+        profile_name: args.profile.clone(),
+        seed: args.seed.unwrap_or_else(fresh_seed),
+        jobs: jobs(args.jobs),
+        trace: false,
+    };
+    let new_backend = move || Box::new(SimBackend::new(profile.clone())) as Box<dyn Backend>;
+    let runs = run(&suite, &options, &new_backend)
+        .map_err(|fault| Stop::Because(Exit::Fault, format!("the backend broke: {fault}")))?;
+    let tables = Table::of(&suite, &runs);
+    let report = SweepReport::new(&tables, &options, &new_backend().identify());
+    for file in &args.report {
+        write_whole(file, report.to_json())?;
+    }
+    stdout().write_all(render(&tables, std::io::stdout().is_terminal()).as_bytes())?;
+    Ok(if fails(&tables) { Exit::Failed } else { Exit::Success })
+}
