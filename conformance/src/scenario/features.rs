@@ -45,7 +45,7 @@ fn features_of(call: &Call) -> Vec<Feature> {
         let any = pointers.iter().any(|pointer| *pointer != PointerKind::Valid);
         if any { vec![Feature::InvalidPointers] } else { Vec::new() }
     };
-    match call {
+    let mut features = match call {
         Call::Socket { family: SocketFamily::Ipv6, .. } => vec![Feature::Ipv6],
         Call::Socket { family: SocketFamily::Dual, .. } => vec![Feature::DualStack],
         Call::AcceptEx { .. } | Call::Connect { ex: true, .. } => vec![Feature::ExtensionFunctions],
@@ -65,6 +65,26 @@ fn features_of(call: &Call) -> Vec<Feature> {
         Call::Ioctl { input, out, bytes_returned, .. } => {
             invalid(&[input.map_or(PointerKind::Valid, |input| input.pointer), out.pointer, *bytes_returned])
         }
+        Call::Stall { .. } | Call::Resume { .. } | Call::Network { .. } => vec![Feature::FaultInjection],
+        Call::GetResult { .. }
+        | Call::EventState { .. }
+        | Call::AlertableWait { .. }
+        | Call::CreatePort {}
+        | Call::Associate { .. }
+        | Call::Dequeue { .. }
+        | Call::CancelIo { .. }
+        | Call::CancelBlockingCall {}
+        | Call::FreeMemory { .. } => vec![Feature::Overlapped],
         _ => Vec::new(),
+    };
+    let (overlapped, spi) = call.ways();
+    if overlapped.is_some() || spi.is_some() {
+        features.push(Feature::Overlapped);
     }
+    let pointers = overlapped.map_or([PointerKind::Valid; 2], |o| [o.pointer, o.routine.unwrap_or_default()]);
+    let spi_pointers = spi.map_or([PointerKind::Valid; 2], |spi| [spi.thread_id, spi.errno]);
+    features.extend(invalid(&pointers));
+    features.extend(invalid(&spi_pointers));
+    features.extend(call.inside().iter().flat_map(|inside| features_of(&inside.op)));
+    features
 }

@@ -2,67 +2,106 @@
 
 use std::sync::Arc;
 
-use wfp_sim::{Caller, Completion, ControlCode, IoctlBuffers, Pointer, WinsockError};
+use wfp_sim::{
+    Caller, Completion, ControlCode, EventHandle, IoctlBuffers, Pointer, SocketHandle, SpiPointers,
+    WinsockError,
+};
 
-use super::SimBackend;
+use super::buffers::{Buffer, POISON};
+use super::{Pending, SimBackend};
 use crate::vocabulary::{
-    BackendFault, Call, Input, Name, Observation, Outcome, Output, PointerKind, Query, SetRecords, Stored,
-    Word,
+    BackendFault, Call, Name, Observation, Op, Outcome, Output, Overlapped, PointerKind, Query, SetRecords,
+    Spi, Stored, Word,
 };
 
 pub(super) const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
 pub(super) const CONTEXT: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
 const SET: ControlCode = ControlCode::SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS;
 
-/// What the bytes-returned word holds before a call: no size that any call stores.
-const POISON: u32 = 0xDEAD_BEEF;
-/// What output buffers hold before a call.
-const CANARY: u8 = 0xCC;
-/// Bytes behind a buffer that are watched.
-const WATCHED: u32 = 64;
+/// A control code that was asked: what it was given, and what is needed to see what came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) caller: Caller,
+    pub(super) socket: SocketHandle,
+    /// `cbOutBuffer`.
+    output_length: u32,
+    /// The output buffer, where the call has one.
+    output: Option<Buffer>,
+    /// Whether the output is a result that can be named.
+    is_query: bool,
+    word: Buffer,
+    /// The `WSAOVERLAPPED`, where there is one.
+    pub(super) overlapped: Pointer,
+    pub(super) event: Option<EventHandle>,
+    needed: Option<u32>,
+    /// All memory that was allocated for it.
+    pub(super) memory: Vec<Buffer>,
+}
 
-/// Memory that a call is given, and that is given back afterwards.
-#[derive(Clone, Copy)]
-struct Buffer {
-    pointer: Pointer,
-    /// Bytes that are there.
-    region: u64,
+/// What a control code is given. A buffer is the memory and the length that the call is told.
+struct Given<'a> {
+    socket: SocketHandle,
+    code: ControlCode,
+    output: Option<(Buffer, u32)>,
+    input: Option<(Buffer, u32)>,
+    needed: Option<u32>,
+    bytes_returned: PointerKind,
+    overlapped: Option<&'a Overlapped>,
+    spi: Option<Spi>,
 }
 
 impl SimBackend {
-    pub(super) fn query(
+    pub(super) fn control(&mut self, caller: Caller, op: &Op) -> Result<Observation, BackendFault> {
+        // What an op names is looked up before anything is allocated for it.
+        let (overlapped, spi) = op.call.ways();
+        if let Some(Overlapped { reuse: Some(reuse), .. }) = overlapped {
+            self.operation(reuse)?;
+        }
+        if let Some(Spi { thread: Some(thread), .. }) = spi {
+            self.thread(&op.process, thread)?;
+        }
+        match &op.call {
+            Call::QueryRecords(query) => self.query(caller, op, query, RECORDS),
+            Call::QueryContext(query) => self.query(caller, op, query, CONTEXT),
+            Call::SetRecords(set) => self.set_records(caller, op, set),
+            Call::Ioctl { socket, code, input, out, bytes_returned, overlapped, spi } => {
+                let socket = self.socket(socket)?.handle;
+                let given = Given {
+                    socket,
+                    code: ControlCode(code.0),
+                    output: Some((self.output_buffer(caller, *out, None), out.length.bytes(None))),
+                    input: input.map(|input| self.input_buffer(caller, input, &[])),
+                    needed: None,
+                    bytes_returned: *bytes_returned,
+                    overlapped: overlapped.as_ref(),
+                    spi: *spi,
+                };
+                self.ask(caller, op, &given)
+            }
+            other => Err(BackendFault::Misuse(format!("`{}` is no control code", other.name()))),
+        }
+    }
+
+    fn query(
         &mut self,
         caller: Caller,
-        name: Option<&Name>,
+        op: &Op,
         query: &Query,
         code: ControlCode,
     ) -> Result<Observation, BackendFault> {
         let socket = self.socket(&query.socket)?.handle;
         let needed = self.needed(caller, socket, code);
-        let length = query.out.length.bytes(needed);
-        let output = self.output_buffer(caller, query.out, needed);
+        let output = Some((self.output_buffer(caller, query.out, needed), query.out.length.bytes(needed)));
         let input = query.input.map(|input| self.input_buffer(caller, input, &[]));
-        let word = self.word(caller, query.bytes_returned);
-        let buffers = IoctlBuffers {
-            input: input.map_or(Pointer::NULL, |(buffer, _)| buffer.pointer),
-            input_length: input.map_or(0, |(_, length)| length),
-            ..IoctlBuffers::query(output.pointer, length, word.pointer)
-        };
-        let result = at_once(&self.world.wsa_ioctl(caller, socket, code, &buffers))?;
-
-        let observation = Observation { needed, ..self.observe(caller, result, word) };
-        let stored = self.stored(caller, &observation, output, length);
-        if let (Ok(()), Some(name)) = (result, name) {
-            self.blobs.insert(Name::clone(name), Arc::clone(&stored.bytes));
-        }
-        let observation = Observation { stored: Some(stored), ..observation };
-        self.free(caller, &[Some(output), input.map(|(buffer, _)| buffer), Some(word)]);
-        Ok(observation)
+        let Query { bytes_returned, overlapped, spi, .. } = query;
+        let (bytes_returned, overlapped, spi) = (*bytes_returned, overlapped.as_ref(), *spi);
+        self.ask(caller, op, &Given { socket, code, output, input, needed, bytes_returned, overlapped, spi })
     }
 
-    pub(super) fn set_records(
+    fn set_records(
         &mut self,
         caller: Caller,
+        op: &Op,
         set: &SetRecords,
     ) -> Result<Observation, BackendFault> {
         let socket = self.socket(&set.socket)?.handle;
@@ -75,47 +114,119 @@ impl SimBackend {
             }
             None => Arc::from([]),
         };
-        let (input, input_length) = self.input_buffer(caller, set.input, &records);
-        let output = set.out.map(|out| (self.output_buffer(caller, out, None), out.length.bytes(None)));
-        let word = self.word(caller, set.bytes_returned);
-        let buffers = IoctlBuffers {
-            output: output.map_or(Pointer::NULL, |(buffer, _)| buffer.pointer),
-            output_length: output.map_or(0, |(_, length)| length),
-            ..IoctlBuffers::set(input.pointer, input_length, word.pointer)
-        };
-        let result = at_once(&self.world.wsa_ioctl(caller, socket, SET, &buffers))?;
+        let input = Some(self.input_buffer(caller, set.input, &records));
+        let output =
+            set.out.map(|out: Output| (self.output_buffer(caller, out, None), out.length.bytes(None)));
         let needed = u32::try_from(records.len()).ok();
-        let observation = Observation { needed, ..self.observe(caller, result, word) };
-        let stored = output.map(|(buffer, length)| self.stored(caller, &observation, buffer, length));
-        let observation = Observation { stored, ..observation };
-        self.free(caller, &[Some(input), output.map(|(buffer, _)| buffer), Some(word)]);
-        Ok(observation)
+        let SetRecords { bytes_returned, overlapped, spi, .. } = set;
+        let (bytes_returned, overlapped, spi, code) = (*bytes_returned, overlapped.as_ref(), *spi, SET);
+        self.ask(caller, op, &Given { socket, code, output, input, needed, bytes_returned, overlapped, spi })
     }
 
-    pub(super) fn any_code(&mut self, caller: Caller, call: &Call) -> Result<Observation, BackendFault> {
-        let Call::Ioctl { socket, code, input, out, bytes_returned } = call else {
-            return Err(BackendFault::Misuse("not a control code".to_owned()));
+    /// Makes the call. Its memory is kept as long as the operation can go on.
+    fn ask(&mut self, caller: Caller, op: &Op, given: &Given<'_>) -> Result<Observation, BackendFault> {
+        let Given { socket, code, needed, .. } = *given;
+        let word = self.word(caller, given.bytes_returned);
+        let (output, output_length) = given.output.unwrap_or((Buffer::NULL, 0));
+        let (input, input_length) = given.input.unwrap_or((Buffer::NULL, 0));
+        let mut asked = Asked {
+            caller,
+            socket,
+            output_length,
+            output: given.output.map(|(buffer, _)| buffer),
+            is_query: code == RECORDS || code == CONTEXT,
+            word,
+            overlapped: Pointer::NULL,
+            event: None,
+            needed,
+            memory: vec![output, input, word],
         };
-        let socket = self.socket(socket)?.handle;
-        let output = self.output_buffer(caller, *out, None);
-        let length = out.length.bytes(None);
-        let input = input.map(|input| self.input_buffer(caller, input, &[]));
-        let word = self.word(caller, *bytes_returned);
+        let routine = self.make_overlapped(given.overlapped, &mut asked)?;
         let buffers = IoctlBuffers {
-            input: input.map_or(Pointer::NULL, |(buffer, _)| buffer.pointer),
-            input_length: input.map_or(0, |(_, length)| length),
-            ..IoctlBuffers::query(output.pointer, length, word.pointer)
+            input: input.pointer,
+            input_length,
+            overlapped: asked.overlapped,
+            routine,
+            ..IoctlBuffers::query(output.pointer, output_length, word.pointer)
         };
-        let result = at_once(&self.world.wsa_ioctl(caller, socket, ControlCode(code.0), &buffers))?;
-        let observation = self.observe(caller, result, word);
-        let stored = Some(self.stored(caller, &observation, output, length));
-        let observation = Observation { stored, ..observation };
-        self.free(caller, &[Some(output), input.map(|(buffer, _)| buffer), Some(word)]);
-        Ok(observation)
+        let (result, last_error_set) = match given.spi {
+            None => (self.world.wsa_ioctl(caller, socket, code, &buffers), None),
+            Some(spi) => self.ask_provider(op, spi, code, &buffers, &asked)?,
+        };
+        if let Ok(Completion::Pending(id)) = result {
+            let family = crate::vocabulary::SocketFamily::default();
+            return Ok(self.name_pending(op, Pending { id, family, asked: Some(asked) }));
+        }
+        let observation = self.observe(&asked, result.map(|_| ()));
+        if let Some(name) = &op.name {
+            self.name_output(name, &asked, &observation);
+        }
+        let goes_on = result_is_pending(&observation) || observation.is_ok();
+        if given.overlapped.is_some() && goes_on {
+            if let Some(name) = &op.name {
+                self.operations.insert(Name::clone(name), asked);
+            }
+        } else {
+            let memory = std::mem::take(&mut asked.memory);
+            self.free(caller, memory);
+        }
+        Ok(Observation { last_error_set, ..observation })
+    }
+
+    /// The `WSAOVERLAPPED` and the routine that an op asks for; gives the routine.
+    fn make_overlapped(
+        &mut self,
+        overlapped: Option<&Overlapped>,
+        asked: &mut Asked,
+    ) -> Result<Pointer, BackendFault> {
+        let Some(Overlapped { pointer, event, reuse, routine }) = overlapped else {
+            return Ok(Pointer::NULL);
+        };
+        if let Some(name) = reuse {
+            let earlier = self.operation(name)?;
+            (asked.overlapped, asked.event) = (earlier.overlapped, earlier.event);
+        } else if *pointer == PointerKind::Valid {
+            asked.event = if *event { self.world.wsa_create_event(asked.caller).ok() } else { None };
+            asked.overlapped = self.world.allocate_overlapped(asked.caller, asked.event);
+            asked.memory.push(Buffer::at(asked.overlapped));
+        } else {
+            let buffer = self.buffer(asked.caller, *pointer, 32, 32, 0);
+            asked.overlapped = buffer.pointer;
+            asked.memory.push(buffer);
+        }
+        let Some(routine) = routine else { return Ok(Pointer::NULL) };
+        // A routine that is there in part ends before its first byte.
+        let routine = self.buffer(asked.caller, *routine, 1, 1, 0);
+        asked.memory.push(routine);
+        Ok(routine.pointer)
+    }
+
+    /// `WSPIoctl`: its result, with the code that is found through `lpErrno`.
+    #[expect(clippy::type_complexity, reason = "what `ask` makes of both functions")]
+    fn ask_provider(
+        &mut self,
+        op: &Op,
+        spi: Spi,
+        code: ControlCode,
+        buffers: &IoctlBuffers,
+        asked: &Asked,
+    ) -> Result<(Result<Completion<()>, WinsockError>, Option<bool>), BackendFault> {
+        let Asked { caller, socket, .. } = *asked;
+        let thread = self.thread(&op.process, spi.thread.unwrap_or(op.thread))?;
+        let thread_id = self.buffer(caller, spi.thread_id, 16, 16, 0);
+        self.world.write_memory(caller, thread_id.pointer, &u64::from(thread.tid.0).to_le_bytes());
+        let errno = self.buffer(caller, spi.errno, 4, 4, 0);
+        let pointers = SpiPointers { thread_id: thread_id.pointer, errno: errno.pointer };
+        let answer = self.world.wsp_ioctl(caller, socket, code, buffers, &pointers);
+        let code = self.world.read_memory(caller, errno.pointer, 4).and_then(|bytes| bytes.try_into().ok());
+        let code = WinsockError(i32::from_le_bytes(code.unwrap_or_default()));
+        let last_error_set = answer.returned.is_err().then_some(answer.last_error.is_some());
+        self.free(caller, [thread_id, errno]);
+        Ok((answer.returned.map_err(|_| code), last_error_set))
     }
 
     /// Bytes that a query would store, as the kernel knows it.
-    fn needed(&self, caller: Caller, socket: wfp_sim::SocketHandle, code: ControlCode) -> Option<u32> {
+    fn needed(&self, caller: Caller, socket: SocketHandle, code: ControlCode) -> Option<u32> {
         let records = self.world.records_arrived(caller, socket).ok()??;
         let length = if code == RECORDS {
             records.blob().len()
@@ -126,88 +237,49 @@ impl SimBackend {
         u32::try_from(length).ok()
     }
 
-    fn output_buffer(&mut self, caller: Caller, out: Output, needed: Option<u32>) -> Buffer {
-        let length = out.length.bytes(needed);
-        let behind = u64::from(length) + u64::from(WATCHED);
-        let region = out.region.map_or(behind, |region| region.bytes(needed).into());
-        self.buffer(caller, out.pointer, length, region, CANARY)
-    }
-
-    /// The buffer with the records in it, and the length that the call is told.
-    fn input_buffer(&mut self, caller: Caller, input: Input, records: &[u8]) -> (Buffer, u32) {
-        let needed = u32::try_from(records.len()).ok().filter(|length| *length > 0);
-        let length = input.length.bytes(needed);
-        let region = input.region.unwrap_or(input.length).bytes(needed);
-        let buffer = self.buffer(caller, input.pointer, length, region.into(), 0);
-        let mut bytes = records.to_vec();
-        if let Some(byte) = input.corrupt.and_then(|at| bytes.get_mut(at as usize)) {
-            *byte ^= 1;
-        }
-        bytes.truncate(usize::try_from(buffer.region).unwrap_or(usize::MAX));
-        self.world.write_memory(caller, buffer.pointer, &bytes);
-        (buffer, length)
-    }
-
-    fn word(&mut self, caller: Caller, pointer: PointerKind) -> Buffer {
-        let word = self.buffer(caller, pointer, 4, 4, 0);
-        self.world.write_memory(caller, word.pointer, &POISON.to_le_bytes());
-        word
-    }
-
-    fn buffer(&mut self, caller: Caller, pointer: PointerKind, length: u32, region: u64, fill: u8) -> Buffer {
-        let region = match pointer {
-            PointerKind::NullPointer => return Buffer { pointer: Pointer::NULL, region: 0 },
-            PointerKind::Unmapped => return Buffer { pointer: Pointer::UNMAPPED, region: 0 },
-            PointerKind::Partly => u64::from(length / 2),
-            PointerKind::Valid => region,
-        };
-        Buffer { pointer: self.world.allocate(caller, region, fill), region }
-    }
-
-    fn free(&mut self, caller: Caller, buffers: &[Option<Buffer>]) {
-        for buffer in buffers.iter().flatten() {
-            self.world.free(caller, buffer.pointer);
-        }
-    }
-
-    /// Whether the bytes from `from` on are what they were, as far as they are watched.
-    fn is_untouched(&self, caller: Caller, buffer: Buffer, from: u32) -> bool {
-        let watched = buffer.region.saturating_sub(from.into()).min(WATCHED.into());
-        let bytes = self.world.read_memory(
-            caller,
-            buffer.pointer.offset(from.into()),
-            u32::try_from(watched).unwrap_or(WATCHED),
-        );
-        watched == 0 || bytes.is_none_or(|bytes| bytes.iter().all(|byte| *byte == CANARY))
-    }
-
-    /// What a call stored in its output buffer, and whether it left alone what is behind that and behind the buffer.
-    fn stored(&self, caller: Caller, observed: &Observation, output: Buffer, length: u32) -> Stored {
-        let count = match observed.bytes_returned {
-            Some(Word::Value(bytes)) if observed.is_ok() => bytes.min(length),
-            _ => 0,
-        };
-        let bytes = self.world.read_memory(caller, output.pointer, count).unwrap_or_default().into();
-        let rest_untouched =
-            self.is_untouched(caller, output, count) && self.is_untouched(caller, output, length);
-        Stored { bytes, rest_untouched }
-    }
-
-    fn observe(&self, caller: Caller, result: Result<(), WinsockError>, word: Buffer) -> Observation {
-        let bytes_returned = self.world.read_memory(caller, word.pointer, 4).and_then(|bytes| {
+    /// What the caller sees when the call returns.
+    pub(super) fn observe(&self, asked: &Asked, result: Result<(), WinsockError>) -> Observation {
+        let bytes = self.world.read_memory(asked.caller, asked.word.pointer, 4);
+        let word = bytes.and_then(|bytes| {
             let value = u32::from_le_bytes(bytes.try_into().ok()?);
             Some(if value == POISON { Word::Unchanged } else { Word::Value(value) })
         });
-        let outcome = result.map_or_else(Outcome::Error, |()| Outcome::Ok);
-        Observation { bytes_returned, ..Observation::new(outcome) }
+        self.observe_output(asked, result, word)
+    }
+
+    /// What the caller sees when it is told that so many bytes were transferred.
+    pub(super) fn observe_output(
+        &self,
+        asked: &Asked,
+        result: Result<(), WinsockError>,
+        word: Option<Word>,
+    ) -> Observation {
+        let Asked { caller, output_length, .. } = *asked;
+        let count = match (result, word) {
+            (Ok(()), Some(Word::Value(bytes))) => bytes.min(output_length),
+            _ => 0,
+        };
+        let stored = asked.output.map(|output| Stored {
+            bytes: self.world.read_memory(caller, output.pointer, count).unwrap_or_default().into(),
+            rest_untouched: self.is_untouched(caller, output, count)
+                && self.is_untouched(caller, output, output_length),
+        });
+        Observation {
+            bytes_returned: word,
+            stored,
+            needed: asked.needed,
+            ..Observation::new(result.map_or_else(Outcome::Error, |()| Outcome::Ok))
+        }
+    }
+
+    /// What a query stored can be referred to by the name of the call.
+    pub(super) fn name_output(&mut self, name: &Name, asked: &Asked, observation: &Observation) {
+        if let (true, true, Some(stored)) = (asked.is_query, observation.is_ok(), &observation.stored) {
+            self.blobs.insert(Name::clone(name), Arc::clone(&stored.bytes));
+        }
     }
 }
 
-/// No op stalls a socket yet, so no call waits.
-fn at_once(result: &Result<Completion<()>, WinsockError>) -> Result<Result<(), WinsockError>, BackendFault> {
-    match result {
-        Ok(Completion::Done(())) => Ok(Ok(())),
-        Ok(Completion::Pending(_)) => Err(BackendFault::Broken("a control code waits".to_owned())),
-        Err(error) => Ok(Err(*error)),
-    }
+fn result_is_pending(observation: &Observation) -> bool {
+    observation.error() == Some(WinsockError::WSA_IO_PENDING)
 }

@@ -5,7 +5,7 @@ use wfp_sim::engine::{Action, Layer};
 use wfp_sim::trace::{ConnectTrace, Redirection, Refusal};
 use wfp_sim::{Caller, Completion, Records, WinsockError};
 
-use super::{SimBackend, Socket};
+use super::{Pending, SimBackend, Socket};
 use crate::vocabulary::{
     BackendFault, Call, Dial, Did, Hop, Inspected, Name, Observation, Op, Outcome, Redirected, SocketFamily,
 };
@@ -41,7 +41,7 @@ impl SimBackend {
         let hop = trace.pop().map(|trace| Box::new(self.hop(&trace)));
         let observation = match result {
             Ok(Completion::Done(())) => Observation::new(Outcome::Ok),
-            Ok(Completion::Pending(id)) => self.name_pending(op, id, own),
+            Ok(Completion::Pending(id)) => self.name_pending(op, Pending { id, family: own, asked: None }),
             Err(error) => Observation::new(Outcome::Error(error)),
         };
         Ok(Observation { hop, ..observation })

@@ -1,21 +1,24 @@
 //! The backend `sim`: ops applied to a [`World`].
 
 mod addresses;
+mod buffers;
 mod callouts;
 mod control;
 mod hop;
+mod operations;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use wfp_sim::{
-    Caller, Completed, Completion, PendingId, Profile, Shutdown, SocketHandle, SocketKind, WinsockError,
-    World,
+    Caller, Completed, Completion, PendingId, PortHandle, Profile, Shutdown, SocketHandle, SocketKind,
+    WinsockError, World,
 };
 
 use self::addresses::Addresses;
 use self::callouts::Callouts;
+use self::control::Asked;
 use crate::vocabulary::{
     Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, SetUp,
     Settings, ShutdownHow, SocketFamily, SocketState, Stored,
@@ -30,6 +33,9 @@ pub struct SimBackend {
     sockets: FxHashMap<Name, Socket>,
     blobs: FxHashMap<Name, Arc<[u8]>>,
     pending: FxHashMap<Name, Pending>,
+    /// Control codes that were asked overlapped.
+    operations: FxHashMap<Name, Asked>,
+    ports: FxHashMap<Name, PortHandle>,
     addresses: Addresses,
     callouts: Callouts,
 }
@@ -46,6 +52,8 @@ struct Socket {
 struct Pending {
     id: PendingId,
     family: SocketFamily,
+    /// Of a control code, or of a wait for its result.
+    asked: Option<Asked>,
 }
 
 impl Default for SimBackend {
@@ -65,6 +73,8 @@ impl SimBackend {
             sockets: FxHashMap::default(),
             blobs: FxHashMap::default(),
             pending: FxHashMap::default(),
+            operations: FxHashMap::default(),
+            ports: FxHashMap::default(),
             addresses: Addresses::default(),
             callouts: Callouts::default(),
         }
@@ -76,18 +86,18 @@ impl SimBackend {
         &self.world
     }
 
-    /// The thread that makes a call; threads beside the first are started when they first call.
-    fn caller(&mut self, op: &Op) -> Result<Caller, BackendFault> {
-        let unknown = || BackendFault::Misuse(format!("no process `{}` runs", op.process));
-        let threads = self.threads.get_mut(&op.process).ok_or_else(unknown)?;
-        if let Some(thread) = threads.get(&op.thread) {
+    /// A thread of a process; those beside the first are started when they are first named.
+    fn thread(&mut self, process: &Name, number: u32) -> Result<Caller, BackendFault> {
+        let unknown = || BackendFault::Misuse(format!("no process `{process}` runs"));
+        let threads = self.threads.get_mut(process).ok_or_else(unknown)?;
+        if let Some(thread) = threads.get(&number) {
             return Ok(*thread);
         }
         let first = threads.values().next();
         let Some(thread) = first.and_then(|first| self.world.start_thread(*first)) else {
-            return Err(BackendFault::Misuse(format!("the process `{}` has ended", op.process)));
+            return Err(BackendFault::Misuse(format!("the process `{process}` has ended")));
         };
-        threads.insert(op.thread, thread);
+        threads.insert(number, thread);
         Ok(thread)
     }
 
@@ -104,9 +114,9 @@ impl SimBackend {
         }
     }
 
-    fn name_pending(&mut self, op: &Op, id: PendingId, family: SocketFamily) -> Observation {
+    fn name_pending(&mut self, op: &Op, pending: Pending) -> Observation {
         if let Some(name) = &op.name {
-            self.pending.insert(Name::clone(name), Pending { id, family });
+            self.pending.insert(Name::clone(name), pending);
         }
         Observation::new(Outcome::Pending)
     }
@@ -132,20 +142,28 @@ impl SimBackend {
 
     fn first_completed(&mut self, calls: &[Name]) -> Option<Observation> {
         for name in calls {
-            let Some(pending) = self.pending.get(name) else { continue };
-            let (id, family) = (pending.id, pending.family);
+            let Some(id) = self.pending.get(name).map(|pending| pending.id) else { continue };
             let Some(result) = self.world.completion(id) else { continue };
-            self.pending.remove(name);
-            let observation = match result {
-                Ok(Completed::Accepted(handle)) => {
+            let Some(Pending { family, asked, .. }) = self.pending.remove(name) else { continue };
+            let observation = match (result, asked) {
+                (Ok(Completed::Accepted(handle)), _) => {
                     self.name_socket(Some(name), handle, family);
                     Observation::new(Outcome::Ok)
                 }
-                Ok(Completed::AcceptedEx | Completed::Controlled | Completed::Transferred(_)) => {
-                    Observation::new(Outcome::Ok)
+                (Ok(Completed::Received(bytes)), _) => self.received(Some(name), bytes),
+                (Ok(Completed::Transferred(bytes)), Some(asked)) => {
+                    self.transferred(name, None, &asked, Ok(bytes))
                 }
-                Ok(Completed::Received(bytes)) => self.received(Some(name), bytes),
-                Err(error) => Observation::new(Outcome::Error(error)),
+                (result, Some(asked)) => {
+                    let observation = self.observe(&asked, result.map(|_| ()));
+                    self.name_output(name, &asked, &observation);
+                    if asked.overlapped.is_null() {
+                        self.free(asked.caller, asked.memory);
+                    }
+                    observation
+                }
+                (Ok(_), None) => Observation::new(Outcome::Ok),
+                (Err(error), None) => Observation::new(Outcome::Error(error)),
             };
             let completed = Some((Name::clone(name), Box::new(observation)));
             return Some(Observation { completed, ..Observation::new(Outcome::Ok) });
@@ -193,21 +211,24 @@ impl SimBackend {
                 self.world.advance(*milliseconds);
                 return Ok(Observation::new(Outcome::Ok));
             }
+            Call::Network { down } => {
+                self.world.set_network_down(*down);
+                return Ok(Observation::new(Outcome::Ok));
+            }
             Call::CountContexts {} => return Ok(counted(self.world.live_contexts())),
             Call::CountAll {} => return Ok(counted(self.world.live())),
             _ => {}
         }
-        let caller = self.caller(op)?;
+        let caller = self.thread(&op.process, op.thread)?;
         match &op.call {
             Call::EndProcess {} => {
                 self.world.end_process(caller.pid);
                 self.threads.remove(&op.process);
                 Ok(Observation::new(Outcome::Ok))
             }
-            Call::QueryRecords(query) => self.query(caller, op.name.as_ref(), query, control::RECORDS),
-            Call::QueryContext(query) => self.query(caller, op.name.as_ref(), query, control::CONTEXT),
-            Call::SetRecords(set) => self.set_records(caller, set),
-            Call::Ioctl { .. } => self.any_code(caller, &op.call),
+            Call::QueryRecords(_) | Call::QueryContext(_) | Call::SetRecords(_) | Call::Ioctl { .. } => {
+                self.control(caller, op)
+            }
             Call::Describe { socket } => {
                 let state = match self.sockets.get(socket) {
                     Some(socket) => state_name(self.world.socket_state(caller, socket.handle)),
@@ -247,7 +268,9 @@ impl SimBackend {
                         self.name_socket(name, accepted, family);
                         Ok(())
                     }
-                    Ok(Completion::Pending(id)) => return Ok(self.name_pending(op, id, family)),
+                    Ok(Completion::Pending(id)) => {
+                        return Ok(self.name_pending(op, Pending { id, family, asked: None }));
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -255,7 +278,9 @@ impl SimBackend {
                 let Socket { handle, family } = self.socket(socket)?;
                 match self.world.accept_ex(caller, handle, self.socket(into)?.handle) {
                     Ok(Completion::Done(())) => Ok(()),
-                    Ok(Completion::Pending(id)) => return Ok(self.name_pending(op, id, family)),
+                    Ok(Completion::Pending(id)) => {
+                        return Ok(self.name_pending(op, Pending { id, family, asked: None }));
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -273,7 +298,9 @@ impl SimBackend {
                 let Socket { handle, family } = self.socket(socket)?;
                 match self.world.recv(caller, handle, *length as usize) {
                     Ok(Completion::Done(bytes)) => return Ok(self.received(name, bytes)),
-                    Ok(Completion::Pending(id)) => return Ok(self.name_pending(op, id, family)),
+                    Ok(Completion::Pending(id)) => {
+                        return Ok(self.name_pending(op, Pending { id, family, asked: None }));
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -307,7 +334,7 @@ impl SimBackend {
                 let address = self.world.getpeername(caller, self.socket(socket)?.handle);
                 return Ok(self.told(address));
             }
-            other => return Ok(Observation::new(Outcome::Unsupported(format!("`{}`", other.name())))),
+            _ => return self.operation_call(caller, op),
         };
         Ok(Observation::new(result.map_or_else(Outcome::Error, |()| Outcome::Ok)))
     }

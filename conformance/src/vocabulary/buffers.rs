@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Length, Name};
+use super::{Length, Name, Overlapped, Spi};
 
 /// A query of records or context.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -20,13 +20,26 @@ pub struct Query {
     /// An input buffer, which a query has no use for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
+    /// Makes the call overlapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlapped: Option<Overlapped>,
+    /// Calls `WSPIoctl` instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spi: Option<Spi>,
 }
 
 impl Query {
     /// A query with a buffer of just the size that is needed.
     #[must_use]
     pub fn of(socket: Name) -> Self {
-        Self { socket, out: Output::default(), bytes_returned: PointerKind::Valid, input: None }
+        Self {
+            socket,
+            out: Output::default(),
+            bytes_returned: PointerKind::Valid,
+            input: None,
+            overlapped: None,
+            spi: None,
+        }
     }
 }
 
@@ -48,6 +61,12 @@ pub struct SetRecords {
     /// An output buffer, which SET has no use for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out: Option<Output>,
+    /// Makes the call overlapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlapped: Option<Overlapped>,
+    /// Calls `WSPIoctl` instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spi: Option<Spi>,
 }
 
 impl SetRecords {
@@ -60,6 +79,8 @@ impl SetRecords {
             input: Input::default(),
             bytes_returned: PointerKind::Valid,
             out: None,
+            overlapped: None,
+            spi: None,
         }
     }
 }

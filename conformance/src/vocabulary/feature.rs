@@ -18,6 +18,10 @@ pub enum Feature {
     DualStack,
     /// AcceptEx and ConnectEx.
     ExtensionFunctions,
+    /// Overlapped control codes, completion routines and ports, and `WSPIoctl`.
+    Overlapped,
+    /// What fails or waits when the scenario says so: the network, sockets that are stalled.
+    FaultInjection,
     /// Descriptors of one socket in several processes.
     Duplicate,
     /// Connections can be redirected: callouts can be installed.
@@ -43,11 +47,16 @@ pub type Features = BTreeSet<Feature>;
 
 impl Feature {
     /// Every feature, with its meaning.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Tcp, "TCP sockets"),
         (Self::Ipv6, "IPv6 sockets"),
         (Self::DualStack, "IPv6 sockets that serve IPv4 too"),
         (Self::ExtensionFunctions, "AcceptEx and ConnectEx"),
+        (Self::Overlapped, "overlapped control codes, completion routines and ports, and WSPIoctl"),
+        (
+            Self::FaultInjection,
+            "what fails or waits when the scenario says so: the network, sockets that are stalled",
+        ),
         (Self::Duplicate, "descriptors of one socket in several processes"),
         (Self::Redirect, "connections can be redirected: callouts can be installed"),
         (Self::MultiVendor, "several callouts can redirect at once"),
@@ -67,6 +76,8 @@ impl Feature {
             Self::Ipv6 => "ipv6",
             Self::DualStack => "dual-stack",
             Self::ExtensionFunctions => "extension-functions",
+            Self::Overlapped => "overlapped",
+            Self::FaultInjection => "fault-injection",
             Self::Duplicate => "duplicate",
             Self::Redirect => "redirect",
             Self::MultiVendor => "multi-vendor",

@@ -11,6 +11,7 @@ mod feature;
 mod length;
 mod observation;
 mod op;
+mod overlapped;
 mod references;
 mod topology;
 
@@ -22,6 +23,7 @@ pub use length::Length;
 pub(crate) use observation::error_name;
 pub use observation::{Did, Hop, Inspected, Observation, Outcome, Redirected, SocketState, Stored, Word};
 pub use op::{Call, IoctlCode, Op, SetUp, ShutdownHow, SocketFamily};
+pub use overlapped::{Condition, Inside, Overlapped, Spi};
 pub use references::Role;
 pub use topology::{
     CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, HostSpec, LOCAL, Match, ProcessSpec, RedirectTo,

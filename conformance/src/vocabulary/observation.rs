@@ -33,6 +33,18 @@ pub struct Observation {
     /// Of a wait: the call that completed, and what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<(Name, Box<Observation>)>,
+    /// Of an alertable wait: the operations whose routines were called, and what each was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub called: Vec<(Name, Observation)>,
+    /// What came of the calls made inside callbacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inside: Vec<Observation>,
+    /// Whether an event is signaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signaled: Option<bool>,
+    /// Of `WSPIoctl`: whether it left its code for `WSAGetLastError` too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error_set: Option<bool>,
     /// What was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
@@ -53,6 +65,10 @@ impl Observation {
             address: None,
             hop: None,
             completed: None,
+            called: Vec::new(),
+            inside: Vec::new(),
+            signaled: None,
+            last_error_set: None,
             count: None,
             state: None,
         }
@@ -108,6 +124,22 @@ impl fmt::Display for Observation {
         }
         if let Some(address) = &self.address {
             write!(f, ", {address}")?;
+        }
+        for (call, told) in &self.called {
+            write!(f, ", routine of `{call}` called with {told}")?;
+        }
+        for inside in &self.inside {
+            write!(f, ", inside {inside}")?;
+        }
+        match self.signaled {
+            Some(true) => f.write_str(", signaled")?,
+            Some(false) => f.write_str(", not signaled")?,
+            None => {}
+        }
+        match self.last_error_set {
+            Some(true) => f.write_str(", code left for WSAGetLastError")?,
+            Some(false) => f.write_str(", nothing left for WSAGetLastError")?,
+            None => {}
         }
         if let Some(count) = self.count {
             write!(f, ", {count} counted")?;

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    CalloutSpec, Dial, Endpoint, HostSpec, Input, Name, Output, PointerKind, ProcessSpec, Query, SetRecords,
+    CalloutSpec, Condition, Dial, Endpoint, HostSpec, Input, Inside, Name, Output, Overlapped, PointerKind,
+    ProcessSpec, Query, SetRecords, Spi,
 };
 
 /// A call by a thread of a process, and the name that its result gets.
@@ -196,6 +197,90 @@ pub enum Call {
         /// `lpcbBytesReturned`.
         #[serde(default)]
         bytes_returned: PointerKind,
+        /// Makes the call overlapped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        overlapped: Option<Overlapped>,
+        /// Calls `WSPIoctl` instead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spi: Option<Spi>,
+    },
+    /// The three control codes cannot be answered at once on this socket from now on: overlapped calls go pending,
+    /// others wait in their thread.
+    Stall {
+        /// The socket.
+        socket: Name,
+    },
+    /// The socket answers again, and what waited is answered.
+    Resume {
+        /// The socket.
+        socket: Name,
+    },
+    /// `WSAGetOverlappedResult`. The result is what the operation stored.
+    GetResult {
+        /// The operation.
+        of: Name,
+        /// `fWait`.
+        #[serde(default)]
+        wait: bool,
+    },
+    /// Whether the event of an operation is signaled: `WSAWaitForMultipleEvents` with a timeout of 0.
+    EventState {
+        /// The operation.
+        of: Name,
+    },
+    /// An alertable wait, `SleepEx`: every completion routine that waits for the thread is called.
+    AlertableWait {
+        /// What each routine does.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        inside: Vec<Inside>,
+    },
+    /// `WSAAccept` with a condition function, for the oldest connection that waits. The result is the accepted
+    /// socket.
+    AcceptConditionally {
+        /// The listening socket.
+        socket: Name,
+        /// What the condition function does.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        inside: Vec<Inside>,
+        /// What it returns.
+        #[serde(default)]
+        decides: Condition,
+    },
+    /// `CreateIoCompletionPort`. The result is the port.
+    CreatePort {},
+    /// `CreateIoCompletionPort` with a socket: its completions go to the port.
+    Associate {
+        /// The socket.
+        socket: Name,
+        /// The port.
+        port: Name,
+    },
+    /// `GetQueuedCompletionStatus` with a timeout of 0.
+    Dequeue {
+        /// The port.
+        port: Name,
+    },
+    /// `CancelIoEx`.
+    CancelIo {
+        /// The socket.
+        socket: Name,
+        /// The operation; by default all of the socket.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<Name>,
+    },
+    /// `WSACancelBlockingCall`: the call that this thread waits in ends.
+    CancelBlockingCall {},
+    /// Gives the memory of an operation back, its buffers and its `WSAOVERLAPPED`, whether it has ended or not.
+    FreeMemory {
+        /// The operation.
+        of: Name,
+    },
+    /// `ExitThread`.
+    EndThread {},
+    /// The network subsystem of this machine fails, or is mended.
+    Network {
+        /// Whether it has failed.
+        down: bool,
     },
     /// Waits until one of these pending calls has completed.
     Wait {
@@ -278,6 +363,20 @@ impl Call {
             Self::QueryContext(_) => "query-context",
             Self::SetRecords(_) => "set-records",
             Self::Ioctl { .. } => "ioctl",
+            Self::Stall { .. } => "stall",
+            Self::Resume { .. } => "resume",
+            Self::GetResult { .. } => "get-result",
+            Self::EventState { .. } => "event-state",
+            Self::AlertableWait { .. } => "alertable-wait",
+            Self::AcceptConditionally { .. } => "accept-conditionally",
+            Self::CreatePort {} => "create-port",
+            Self::Associate { .. } => "associate",
+            Self::Dequeue { .. } => "dequeue",
+            Self::CancelIo { .. } => "cancel-io",
+            Self::CancelBlockingCall {} => "cancel-blocking-call",
+            Self::FreeMemory { .. } => "free-memory",
+            Self::EndThread {} => "end-thread",
+            Self::Network { .. } => "network",
             Self::Wait { .. } => "wait",
             Self::Advance { .. } => "advance",
             Self::Describe { .. } => "describe",
@@ -288,6 +387,21 @@ impl Call {
 }
 
 /// A control code, by its number.
+impl Call {
+    /// How a control code is asked: overlapped, of the provider itself.
+    #[must_use]
+    pub fn ways(&self) -> (Option<&Overlapped>, Option<Spi>) {
+        match self {
+            Self::QueryRecords(Query { overlapped, spi, .. })
+            | Self::QueryContext(Query { overlapped, spi, .. })
+            | Self::SetRecords(SetRecords { overlapped, spi, .. })
+            | Self::Ioctl { overlapped, spi, .. } => (overlapped.as_ref(), *spi),
+            _ => (None, None),
+        }
+    }
+}
+
+/// A control code that is none of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct IoctlCode(pub u32);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Call, Dial, Name};
+use super::{Call, Dial, Inside, Name, Overlapped};
 
 /// What a name in an op stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,10 @@ pub enum Role {
     Blob,
     /// A call that goes on.
     Pending,
+    /// A control code that was asked overlapped.
+    Operation,
+    /// A completion port.
+    Port,
     /// A process.
     Process,
     /// A callout.
@@ -25,6 +29,8 @@ impl fmt::Display for Role {
             Self::Socket => "socket",
             Self::Blob => "records, context or data",
             Self::Pending => "pending call",
+            Self::Operation => "overlapped operation",
+            Self::Port => "completion port",
             Self::Process => "process",
             Self::Callout => "callout",
         })
@@ -35,12 +41,25 @@ impl Call {
     /// The names that the call refers to: the field that has each, and what it must stand for.
     #[must_use]
     pub fn references(&self) -> Vec<(&'static str, Role, &Name)> {
-        use Role::{Blob, Callout, Pending, Process, Socket};
+        let mut references = self.plain_references();
+        if let (Some(Overlapped { reuse: Some(reuse), .. }), _) = self.ways() {
+            references.push(("overlapped", Role::Operation, reuse));
+        }
+        references
+    }
+
+    fn plain_references(&self) -> Vec<(&'static str, Role, &Name)> {
+        use Role::{Blob, Callout, Operation, Pending, Port, Process, Socket};
         match self {
             Self::SetUp(_)
             | Self::EndProcess {}
             | Self::Socket { .. }
             | Self::Advance { .. }
+            | Self::AlertableWait { .. }
+            | Self::CreatePort {}
+            | Self::CancelBlockingCall {}
+            | Self::EndThread {}
+            | Self::Network { .. }
             | Self::CountContexts {}
             | Self::CountAll {} => Vec::new(),
             Self::RemoveCallout { callout } | Self::DestroyHandles { callout } => {
@@ -65,6 +84,10 @@ impl Call {
             | Self::LocalName { socket }
             | Self::PeerName { socket }
             | Self::Ioctl { socket, .. }
+            | Self::Stall { socket }
+            | Self::Resume { socket }
+            | Self::AcceptConditionally { socket, .. }
+            | Self::CancelIo { socket, of: None }
             | Self::Describe { socket } => vec![("socket", Socket, socket)],
             Self::Duplicate { socket, process } => {
                 vec![("socket", Socket, socket), ("for", Process, process)]
@@ -74,7 +97,24 @@ impl Call {
                 let records = set.records.iter().map(|records| ("records", Blob, records));
                 std::iter::once(("socket", Socket, &set.socket)).chain(records).collect()
             }
+            Self::GetResult { of, .. } | Self::EventState { of } | Self::FreeMemory { of } => {
+                vec![("of", Operation, of)]
+            }
+            Self::CancelIo { socket, of: Some(of) } => {
+                vec![("socket", Socket, socket), ("of", Operation, of)]
+            }
+            Self::Associate { socket, port } => vec![("socket", Socket, socket), ("port", Port, port)],
+            Self::Dequeue { port } => vec![("port", Port, port)],
             Self::Wait { calls, .. } => calls.iter().map(|call| ("for", Pending, call)).collect(),
+        }
+    }
+
+    /// The calls that are made inside callbacks of this one.
+    #[must_use]
+    pub fn inside(&self) -> &[Inside] {
+        match self {
+            Self::AlertableWait { inside } | Self::AcceptConditionally { inside, .. } => inside,
+            _ => &[],
         }
     }
 
@@ -82,11 +122,15 @@ impl Call {
     #[must_use]
     pub fn results(&self) -> &'static [Role] {
         match self {
-            Self::Socket { .. } | Self::Duplicate { .. } => &[Role::Socket],
+            Self::Socket { .. } | Self::Duplicate { .. } | Self::AcceptConditionally { .. } => {
+                &[Role::Socket]
+            }
             Self::Accept { .. } => &[Role::Socket, Role::Pending],
-            Self::Receive { .. } => &[Role::Blob, Role::Pending],
+            Self::Receive { .. } | Self::GetResult { .. } => &[Role::Blob, Role::Pending],
             Self::AcceptEx { .. } | Self::Connect { .. } => &[Role::Pending],
-            Self::QueryRecords(_) | Self::QueryContext(_) => &[Role::Blob],
+            Self::CreatePort {} => &[Role::Port],
+            Self::QueryRecords(_) | Self::QueryContext(_) => &[Role::Blob, Role::Pending, Role::Operation],
+            Self::SetRecords(_) | Self::Ioctl { .. } => &[Role::Pending, Role::Operation],
             _ => &[],
         }
     }

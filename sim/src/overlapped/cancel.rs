@@ -3,6 +3,8 @@
 //!
 //! Source: sdk-api "CancelIoEx", "WSACancelBlockingCall", "ExitThread"; win32 SIO_FLUSH.
 
+use std::sync::Arc;
+
 use crate::error::WinsockError;
 use crate::ids::{Caller, PendingId, SocketHandle, SocketId};
 use crate::memory::Pointer;
@@ -45,12 +47,17 @@ impl World {
     }
 
     /// `ExitThread`: what the thread waits for is gone with it, its overlapped operations are cancelled, and no
-    /// completion routine of it is called any more. `false` where there is no such thread.
+    /// completion routine of it is called any more. With its last thread a process ends. `false` where there is no such
+    /// thread.
     pub fn end_thread(&mut self, caller: Caller) -> bool {
-        let process = self.processes.get_mut(&caller.pid);
-        if !process.is_some_and(|process| std::sync::Arc::make_mut(process).threads.remove(&caller.tid)) {
+        let Some(process) = self.processes.get_mut(&caller.pid) else { return false };
+        if !process.threads.contains(&caller.tid) {
             return false;
         }
+        if process.threads.len() == 1 {
+            return self.end_process(caller.pid);
+        }
+        Arc::make_mut(process).threads.remove(&caller.tid);
         let calls: Vec<PendingId> =
             self.pending.iter().filter(|(_, call)| call.owner == caller).map(|(id, _)| *id).collect();
         for id in calls {

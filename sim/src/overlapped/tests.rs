@@ -454,6 +454,17 @@ fn thread_that_ends_takes_its_routines_and_its_waits_with_it() {
 }
 
 #[test]
+fn process_ends_with_its_last_thread() {
+    let mut m = Machine::default();
+    let other = m.w.start_thread(m.app).unwrap();
+    assert!(m.w.end_thread(m.app));
+    assert_eq!(m.w.image(m.app.pid), Some("app.exe"));
+    assert!(m.w.end_thread(other));
+    assert_eq!(m.w.image(m.app.pid), None);
+    assert!(!m.w.end_thread(other));
+}
+
+#[test]
 fn process_that_ends_leaves_no_operation_behind() {
     let mut s = Stalled::default();
     let app = s.m.app;

@@ -171,7 +171,7 @@ fn answer(expect: &Expect, profile: &Profile) -> String {
     let value = |name: &str| field(name).get(profile);
     match expect {
         Expect::Ok(OkExpect { bytes_returned, stored, .. }) => told("success", bytes_returned.or(*stored)),
-        Expect::Error(ErrorExpect { code, bytes_returned }) => told(&code.to_string(), *bytes_returned),
+        Expect::Error(ErrorExpect { code, bytes_returned, .. }) => told(&code.to_string(), *bytes_returned),
         Expect::Profile(name) => value(name),
         Expect::ByProfile(ByProfile { field: name, values }) => match values.get(&value(name)) {
             Some(expect) => answer(expect, profile),

@@ -12,6 +12,8 @@ use wfp_conformance::vocabulary::{
 use wfp_sim::Profile;
 use wfp_sim::profile::FIELDS;
 
+use super::operations::{operation_call, ways};
+
 /// The processes that exist from the start; `later` may be started, and `never` is not.
 pub(crate) const PROCESSES: [&str; 5] = ["app", "proxy", "other", "remote", "later"];
 
@@ -99,12 +101,12 @@ fn process() -> BoxedStrategy<Name> {
 }
 
 /// The name of a result: few of them, so that most stand for something, and each for several things in turn.
-fn result() -> BoxedStrategy<Name> {
+pub(crate) fn result() -> BoxedStrategy<Name> {
     (0..8_u8).prop_map(|number| format!("r{number}").into()).boxed()
 }
 
 /// Any name that may stand for something, and one that never does.
-fn name() -> BoxedStrategy<Name> {
+pub(crate) fn name() -> BoxedStrategy<Name> {
     let listening = select(&LISTENING[..]).prop_map(Name::from);
     prop_oneof![30 => result(), 8 => listening, 1 => Just(Name::from("never"))].boxed()
 }
@@ -141,7 +143,7 @@ fn length() -> BoxedStrategy<Length> {
     .boxed()
 }
 
-fn pointer() -> BoxedStrategy<PointerKind> {
+pub(crate) fn pointer() -> BoxedStrategy<PointerKind> {
     let wrong = select(vec![PointerKind::NullPointer, PointerKind::Unmapped, PointerKind::Partly]);
     prop_oneof![8 => Just(PointerKind::Valid), 1 => wrong].boxed()
 }
@@ -162,20 +164,29 @@ fn input() -> BoxedStrategy<Input> {
 }
 
 fn query() -> BoxedStrategy<Query> {
-    (name(), output(), pointer(), prop::option::weighted(0.1, input()))
-        .prop_map(|(socket, out, bytes_returned, input)| Query { socket, out, bytes_returned, input })
+    (name(), output(), pointer(), prop::option::weighted(0.1, input()), ways())
+        .prop_map(|(socket, out, bytes_returned, input, (overlapped, spi))| Query {
+            socket,
+            out,
+            bytes_returned,
+            input,
+            overlapped,
+            spi,
+        })
         .boxed()
 }
 
 fn set_records() -> BoxedStrategy<SetRecords> {
     let records = prop::option::weighted(0.8, name());
-    (name(), records, input(), pointer(), prop::option::weighted(0.1, output()))
-        .prop_map(|(socket, records, input, bytes_returned, out)| SetRecords {
+    (name(), records, input(), pointer(), prop::option::weighted(0.1, output()), ways())
+        .prop_map(|(socket, records, input, bytes_returned, out, (overlapped, spi))| SetRecords {
             socket,
             records,
             input,
             bytes_returned,
             out,
+            overlapped,
+            spi,
         })
         .boxed()
 }
@@ -193,7 +204,14 @@ fn op() -> BoxedStrategy<Op> {
 }
 
 fn call() -> BoxedStrategy<Call> {
-    prop_oneof![40 => socket_call(), 25 => control_call(), 12 => kernel_call(), 1 => set_up()].boxed()
+    prop_oneof![
+        40 => socket_call(),
+        25 => control_call(),
+        15 => operation_call(),
+        12 => kernel_call(),
+        1 => set_up(),
+    ]
+    .boxed()
 }
 
 fn socket_call() -> BoxedStrategy<Call> {
@@ -237,10 +255,18 @@ fn socket_call() -> BoxedStrategy<Call> {
     .boxed()
 }
 
-fn control_call() -> BoxedStrategy<Call> {
-    let code = prop_oneof![any::<u32>(), 0x9800_00DB..0x9800_00E0_u32].prop_map(IoctlCode);
-    let ioctl = (name(), code, prop::option::weighted(0.3, input()), output(), pointer()).prop_map(
-        |(socket, code, input, out, bytes_returned)| Call::Ioctl { socket, code, input, out, bytes_returned },
+pub(crate) fn control_call() -> BoxedStrategy<Call> {
+    let code = prop_oneof![any::<u32>(), 0x9800_00DB..0x9800_00E0_u32, Just(0x2800_0004)].prop_map(IoctlCode);
+    let ioctl = (name(), code, prop::option::weighted(0.3, input()), output(), pointer(), ways()).prop_map(
+        |(socket, code, input, out, bytes_returned, (overlapped, spi))| Call::Ioctl {
+            socket,
+            code,
+            input,
+            out,
+            bytes_returned,
+            overlapped,
+            spi,
+        },
     );
     prop_oneof![
         3 => query().prop_map(Call::QueryRecords),

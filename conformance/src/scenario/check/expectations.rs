@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wfp_sim::profile::Field;
 
 use super::Check;
-use crate::scenario::expect::{Expect, OutcomeExpect};
+use crate::scenario::expect::{Completes, Expect, OutcomeExpect};
 use crate::vocabulary::Name;
 use crate::yaml::Diagnostic;
 
@@ -70,13 +70,18 @@ impl Check<'_> {
                     let path: Vec<&str> = path.iter().copied().chain(["ok", "same-as"]).collect();
                     self.unknown(&path, "earlier result", name, &known);
                 }
-            }
-            Expect::Completes(completes) => {
-                if let Some(with) = &completes.with {
-                    let path: Vec<&str> = path.iter().copied().chain(["completes", "with"]).collect();
-                    self.expect(with, &path, false);
+                for (index, called) in ok.called.iter().flatten().enumerate() {
+                    let index = index.to_string();
+                    let path: Vec<&str> = path.iter().copied().chain(["ok", "called", &index]).collect();
+                    self.completes(called, &path);
+                }
+                for (index, inside) in ok.inside.iter().flatten().enumerate() {
+                    let index = index.to_string();
+                    let path: Vec<&str> = path.iter().copied().chain(["ok", "inside", &index]).collect();
+                    self.expect(inside, &path, false);
                 }
             }
+            Expect::Completes(completes) => self.completes(completes, &below("completes")),
             Expect::Error(_) | Expect::Pending => {}
         }
     }
@@ -89,6 +94,13 @@ impl Check<'_> {
             .iter()
             .flat_map(|(name, host)| host.listen.iter().map(move |port| format!("{name}:{port}").into()));
         self.case.services.keys().cloned().chain(hosts).collect()
+    }
+
+    fn completes(&mut self, completes: &Completes, path: &[&str]) {
+        if let Some(with) = &completes.with {
+            let path: Vec<&str> = path.iter().copied().chain(["with"]).collect();
+            self.expect(with, &path, false);
+        }
     }
 
     fn outcome(&mut self, outcome: &OutcomeExpect, path: &[&str]) {

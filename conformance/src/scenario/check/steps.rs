@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::scenario::format::{Follow, Step, Sweep};
-use crate::vocabulary::{Call, Dial, Name, Role};
+use crate::vocabulary::{Call, Dial, Inside, Name, Role};
 use crate::yaml::Diagnostic;
 
 impl Check<'_> {
@@ -66,6 +66,14 @@ impl Check<'_> {
     }
 
     fn call(&mut self, call: &Call, path: &[&str]) {
+        for (index, Inside { name, op }) in call.inside().iter().enumerate() {
+            let index = index.to_string();
+            let path: Vec<&str> = path.iter().copied().chain(["inside", &index, "op", op.name()]).collect();
+            self.call(op, &path);
+            if let Some(name) = name {
+                self.made.insert(Name::clone(name), op.results());
+            }
+        }
         for (field, role, name) in call.references() {
             let path: Vec<&str> = path.iter().copied().chain([field]).collect();
             match role {
@@ -75,7 +83,7 @@ impl Check<'_> {
                     self.unknown(&path, "callout", name, &known);
                 }
                 Role::Callout => {}
-                Role::Socket | Role::Blob | Role::Pending => {
+                Role::Socket | Role::Blob | Role::Pending | Role::Operation | Role::Port => {
                     if !self.made.get(name).is_some_and(|roles| roles.contains(&role)) {
                         let made = self.made.clone();
                         let known: Vec<&str> = made

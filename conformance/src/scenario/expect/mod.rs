@@ -57,6 +57,15 @@ pub struct OkExpect {
     /// The address that was told; the port `*` is any that the machine chose.
     #[serde(default)]
     pub address: Option<Endpoint>,
+    /// Whether the event is signaled.
+    #[serde(default)]
+    pub signaled: Option<bool>,
+    /// Of an alertable wait: the operations whose routines were called, in this order, and what each was told.
+    #[serde(default)]
+    pub called: Option<Vec<Completes>>,
+    /// What must come of the calls inside callbacks, one after the other; by default success of each.
+    #[serde(default)]
+    pub inside: Option<Vec<Expect>>,
     /// What was counted.
     #[serde(default)]
     pub count: Option<u64>,
@@ -86,6 +95,19 @@ pub struct Completes {
     pub with: Option<Box<Expect>>,
 }
 
+impl Completes {
+    fn check(&self, completed: Option<(&Name, &Observation)>, known: Known<'_>) -> Mismatch {
+        let Self { call, with } = self;
+        match completed {
+            Some((completed, result)) if completed == call => match with {
+                Some(with) => with.check(result, known).map(|text| format!("`{call}` completes: {text}")),
+                None => (!result.is_ok()).then(|| format!("`{call}` completes successfully")),
+            },
+            _ => Some(format!("`{call}` completes")),
+        }
+    }
+}
+
 /// What is known when an expectation is looked at.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
@@ -106,7 +128,8 @@ impl Expect {
             Self::Ok(expected) => expected.check(observed, known),
             Self::Error(expected) => {
                 let holds = observed.error() == Some(expected.code)
-                    && expected.bytes_returned.is_none_or(|bytes| bytes.is(observed));
+                    && expected.bytes_returned.is_none_or(|bytes| bytes.is(observed))
+                    && expected.last_error_set.is_none_or(|set| observed.last_error_set == Some(set));
                 (!holds).then(|| expected.to_string())
             }
             Self::Pending => (observed.outcome != Outcome::Pending).then(|| "pending".to_owned()),
@@ -126,13 +149,10 @@ impl Expect {
                 }
             }
             Self::OneOf(expected) => any(expected.iter(), |expected| expected.check(observed, known)),
-            Self::Completes(Completes { call, with }) => match &observed.completed {
-                Some((completed, result)) if completed == call => match with {
-                    Some(with) => with.check(result, known).map(|text| format!("`{call}` completes: {text}")),
-                    None => (!result.is_ok()).then(|| format!("`{call}` completes successfully")),
-                },
-                _ => Some(format!("`{call}` completes")),
-            },
+            Self::Completes(expected) => {
+                let completed = observed.completed.as_ref().map(|(call, result)| (call, &**result));
+                expected.check(completed, known)
+            }
             Self::Outcome(_) => Some("the outcome of a followed connection".to_owned()),
         }
     }
@@ -219,6 +239,14 @@ impl OkExpect {
         {
             return Some(format!("the address {address}"));
         }
+        if let Some(signaled) = self.signaled.filter(|signaled| observed.signaled != Some(*signaled)) {
+            return Some(
+                if signaled { "a signaled event" } else { "an event that is not signaled" }.to_owned(),
+            );
+        }
+        if let Some(mismatch) = self.check_callbacks(observed, known) {
+            return Some(mismatch);
+        }
         if let Some(count) = self.count.filter(|count| observed.count != Some(*count)) {
             return Some(format!("a count of {count}"));
         }
@@ -226,6 +254,34 @@ impl OkExpect {
             return Some(format!("a socket in the state {state}"));
         }
         None
+    }
+}
+
+impl OkExpect {
+    /// The routines that were called, and the calls inside callbacks.
+    fn check_callbacks(&self, observed: &Observation, known: Known<'_>) -> Mismatch {
+        if let Some(called) = &self.called {
+            if called.len() != observed.called.len() {
+                return Some(format!("{} routines called", called.len()));
+            }
+            for (expected, (call, told)) in called.iter().zip(&observed.called) {
+                if let Some(mismatch) = expected.check(Some((call, told)), known) {
+                    return Some(mismatch);
+                }
+            }
+        }
+        match &self.inside {
+            Some(inside) if inside.len() != observed.inside.len() => {
+                Some(format!("{} calls inside callbacks", inside.len()))
+            }
+            Some(inside) => inside
+                .iter()
+                .zip(&observed.inside)
+                .find_map(|(expected, observed)| expected.check(observed, known))
+                .map(|text| format!("inside: {text}")),
+            None if observed.inside.iter().all(Observation::is_ok) => None,
+            None => Some("success of the calls inside".to_owned()),
+        }
     }
 }
 

@@ -80,6 +80,8 @@ pub struct ErrorExpect {
     pub code: WinsockError,
     /// The bytes-returned word.
     pub bytes_returned: Option<BytesExpect>,
+    /// Of `WSPIoctl`: whether the code was left for `WSAGetLastError` too.
+    pub last_error_set: Option<bool>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -90,6 +92,9 @@ struct ErrorParts {
     /// The bytes-returned word.
     #[serde(default)]
     bytes_returned: Option<BytesExpect>,
+    /// Of `WSPIoctl`: whether the code was left for `WSAGetLastError` too.
+    #[serde(default)]
+    last_error_set: Option<bool>,
 }
 
 impl<'de> Deserialize<'de> for ErrorExpect {
@@ -104,12 +109,13 @@ impl<'de> Deserialize<'de> for ErrorExpect {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<ErrorExpect, E> {
                 let ErrorName(code) = ErrorName::deserialize(de::value::StrDeserializer::new(text))?;
-                Ok(ErrorExpect { code, bytes_returned: None })
+                Ok(ErrorExpect { code, bytes_returned: None, last_error_set: None })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ErrorExpect, A::Error> {
                 let parts = ErrorParts::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(ErrorExpect { code: parts.code.0, bytes_returned: parts.bytes_returned })
+                let ErrorParts { code: ErrorName(code), bytes_returned, last_error_set } = parts;
+                Ok(ErrorExpect { code, bytes_returned, last_error_set })
             }
         }
         deserializer.deserialize_any(NameOrParts)
@@ -131,8 +137,12 @@ impl JsonSchema for ErrorExpect {
 impl fmt::Display for ErrorExpect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
-        match self.bytes_returned {
-            Some(bytes) => write!(f, ", bytes returned {bytes}"),
+        if let Some(bytes) = self.bytes_returned {
+            write!(f, ", bytes returned {bytes}")?;
+        }
+        match self.last_error_set {
+            Some(true) => f.write_str(", code left for WSAGetLastError"),
+            Some(false) => f.write_str(", nothing left for WSAGetLastError"),
             None => Ok(()),
         }
     }
