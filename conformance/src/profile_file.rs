@@ -81,11 +81,11 @@ mod tests {
 
     #[test]
     fn file_says_what_differs_from_its_base() {
-        let text = "schema: wfp-conformance/profile/v1\nbase: nt-mapped\nfields:\n  set-twice: append\n  context-limit: 99\n";
+        let text = "schema: wfp-conformance/profile/v1\nbase: nt-mapped\nfields:\n  set-twice: append\n  context-limit: 999\n";
         let profile = from(text).unwrap();
         let mut expected = Profile::nt_mapped();
         Field::by_name("set-twice").unwrap().set(&mut expected, "append").unwrap();
-        expected.context_limit = 99;
+        expected.context_limit = 999;
         assert_eq!(profile, expected);
     }
 

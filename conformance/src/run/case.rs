@@ -226,7 +226,7 @@ impl Player<'_> {
                 return Ok(Some(self.failure(index, &["sweep", "state"], expected, observed)));
             }
         }
-        for (number, SweepRow { lengths, expect }) in sweep.rows.iter().enumerate() {
+        for (number, SweepRow { lengths, expect, if_short }) in sweep.rows.iter().enumerate() {
             for length in lengths {
                 let observed = self.apply(process, thread, None, with_length(&sweep.op, *length))?;
                 if self.keeps_trace {
@@ -234,7 +234,12 @@ impl Player<'_> {
                     self.run.trace.push(format!("{process}: {name}, length {length} -> {observed}"));
                 }
                 let number = number.to_string();
-                let path = ["sweep", "rows", &number, "expect"];
+                let is_short = observed.needed.is_some_and(|needed| length.bytes(observed.needed) < needed);
+                let (key, expect) = match if_short {
+                    Some(expect) if is_short => ("if-short", expect),
+                    _ => ("expect", expect),
+                };
+                let path = ["sweep", "rows", &number, key];
                 let failure = self.check(index, expect, &observed, &path, &format!("with length {length}: "));
                 if failure.is_some() {
                     return Ok(failure);

@@ -317,6 +317,10 @@ pub struct SweepRow {
     pub lengths: Vec<Length>,
     /// What must come of each.
     pub expect: Expect,
+    /// What must come of those that turn out to be less than needed, where that is something else: how long records
+    /// are differs from machine to machine.
+    #[serde(default)]
+    pub if_short: Option<Expect>,
 }
 
 /// A connection that is followed through the services.

@@ -511,11 +511,11 @@ profile! {
         "4096" => "the model's bound",
     }
 
-    context_limit: u32 [0..=1_048_576], "context-limit", "The largest redirect context, in bytes.";
+    context_limit: u32 [256..=1_048_576], "context-limit", "The largest redirect context, in bytes.";
     source "not documented; docs/behaviour.md, \"Connect request\"";
     built-in [65536, 65536, 65536];
     values {
-        "0" => "the model's bound",
+        "256" => "WFPSampler leaves two SOCKADDR_STORAGE",
         "1048576" => "the model's bound",
     }
 

@@ -70,7 +70,8 @@ fn asked(loaded: &LoadedCase, step: &Step, sweep: &Sweep) -> Asked {
     // The sizes of records and the like: the rest of the profile is still the built-in one.
     let (sizes, answers): (Vec<_>, Vec<_>) =
         case.profile.iter().partition(|(_, value)| value.0.parse::<u32>().is_ok());
-    circumstances.extend(sizes.iter().map(|(field, value)| format!("`{field}` is {}", value.0)));
+    let unusual = sizes.iter().filter(|(name, size)| field(name).get(&Profile::default()) != size.0);
+    circumstances.extend(unusual.map(|(name, size)| format!("`{name}` is {}", size.0)));
     let other_profile = !answers.is_empty();
 
     let profiles = Profile::BUILT_IN.map(|name| under(name, loaded));

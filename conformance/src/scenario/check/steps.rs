@@ -115,11 +115,11 @@ impl Check<'_> {
         }
         self.call(&sweep.op, &["steps", number, "sweep", "op", sweep.op.name()]);
         for (index, row) in sweep.rows.iter().enumerate() {
-            self.expect(
-                &row.expect,
-                &["steps", number, "sweep", "rows", &index.to_string(), "expect"],
-                false,
-            );
+            let expected = [("expect", Some(&row.expect)), ("if-short", row.if_short.as_ref())];
+            for (key, expect) in expected {
+                let Some(expect) = expect else { continue };
+                self.expect(expect, &["steps", number, "sweep", "rows", &index.to_string(), key], false);
+            }
         }
     }
 
