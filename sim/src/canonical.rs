@@ -36,8 +36,11 @@ impl World {
             .iter()
             .map(|((pid, handle), id)| ((*pid, renumber.descriptor(*pid, *handle)), renumber.socket(*id)))
             .collect();
-        world.ports =
-            self.ports.iter().map(|(host, port, ip, id)| (*host, *port, *ip, renumber.socket(*id))).collect();
+        world.ports = self
+            .ports
+            .iter()
+            .map(|(space, port, ip, id)| (*space, *port, *ip, renumber.socket(*id)))
+            .collect();
         world.sockets = self
             .sockets
             .iter()

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::control_message::{IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO_IP, IPPROTO_IPV6};
+use crate::datagram::Message;
 use crate::engine::{Policy, Redirect, Target, Vendor};
 use crate::error::WinsockError;
 use crate::ids::{Caller, RedirectHandle, SocketHandle};
@@ -137,6 +139,54 @@ impl Machine {
         let accepted = self.accept(listener);
         self.w.closesocket(self.service, listener).unwrap();
         (client, accepted)
+    }
+
+    /// A UDP socket of the service, bound here and told to receive records and context over what it serves.
+    pub(crate) fn udp_service(&mut self, kind: SocketKind, at: &str) -> SocketHandle {
+        let socket = self.w.socket(self.service, kind.udp()).unwrap();
+        self.w.bind(self.service, socket, address(at)).unwrap();
+        self.receive_control(socket);
+        socket
+    }
+
+    /// Switches records and context on, at each level that the service's socket has.
+    pub(crate) fn receive_control(&mut self, socket: SocketHandle) {
+        for level in [IPPROTO_IP, IPPROTO_IPV6] {
+            for option in [IP_WFP_REDIRECT_RECORDS, IP_WFP_REDIRECT_CONTEXT] {
+                let _ = self.w.setsockopt(self.service, socket, level, option, 1);
+            }
+        }
+    }
+
+    /// A UDP socket of the server.
+    pub(crate) fn udp_server(&mut self, at: &str) -> SocketHandle {
+        let kind = if address(at).is_ipv4() { SocketKind::V4 } else { SocketKind::V6 };
+        let socket = self.w.socket(self.server, kind.udp()).unwrap();
+        self.w.bind(self.server, socket, address(at)).unwrap();
+        socket
+    }
+
+    /// The application sends; the trace of the classify, if there was one.
+    pub(crate) fn send(&mut self, socket: SocketHandle, to: &str, data: &[u8]) -> Option<ConnectTrace> {
+        let mut trace = Vec::new();
+        assert_eq!(self.w.sendto(self.app, socket, data, Some(address(to)), &mut trace), Ok(data.len()));
+        assert!(trace.len() <= 1, "one classify for a datagram");
+        trace.pop()
+    }
+
+    /// The next datagram of the service's socket, with room for all control data; `None` where there is none.
+    pub(crate) fn message(&mut self, socket: SocketHandle) -> Option<Message> {
+        self.w.receive_message(self.service, socket, 2048, 2048).unwrap()
+    }
+
+    /// A new UDP socket of the application sends one datagram to the server, which is redirected: that socket, and the
+    /// service's at port 1001 of loopback.
+    pub(crate) fn udp_redirected(&mut self, redirect: Redirect) -> (SocketHandle, SocketHandle) {
+        let service = self.udp_service(SocketKind::V4, "127.0.0.1:1001");
+        self.redirect_all(100, redirect);
+        let client = self.socket(SocketKind::V4.udp());
+        self.send(client, SERVER, b"first");
+        (client, service)
     }
 
     /// A connection of the application that was redirected to the service at port 1001: client, accepted socket.

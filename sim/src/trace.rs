@@ -11,6 +11,7 @@ use crate::engine::{Action, Layer};
 use crate::error::WinsockError;
 use crate::ids::{CalloutId, FilterId, FlowId, Pid, RedirectHandle, SocketId};
 use crate::records::{Records, RedirectState};
+use crate::socket::Protocol;
 
 /// Takes the trace of each connect. `()` takes none, and costs nothing; a `Vec` keeps them all.
 pub trait Sink {
@@ -46,6 +47,8 @@ pub struct ConnectTrace {
     pub image: Arc<str>,
     /// The socket that connects.
     pub socket: SocketId,
+    /// The protocol of that socket. Of the others than TCP, `connect` and the first datagram of each flow are classified.
+    pub protocol: Protocol,
     /// Where it was classified.
     pub layer: Layer,
     /// The destination that the caller gave.
@@ -58,7 +61,8 @@ pub struct ConnectTrace {
     pub target: SocketAddr,
     /// What became of the last redirect, if there was one.
     pub redirect: Option<Redirection>,
-    /// The connection, or why there is none; WSA_IO_PENDING while nobody has answered.
+    /// The connection or flow, or why there is none; WSA_IO_PENDING while nobody has answered, and for `connect` of a
+    /// socket that is not TCP's, which makes none.
     pub result: Result<FlowId, WinsockError>,
 }
 
@@ -108,7 +112,7 @@ pub struct PreviousVersion {
 pub enum Redirection {
     /// To an address of this host: the acceptor can ask for records and context.
     Local(RedirectHandle),
-    /// To an address of this host, without a handle.
+    /// To an address of this host, on a way that is not loopback: nothing travels with it (docs/behaviour.md, R19).
     LocalWithoutRecords,
     /// To another host: nothing travels with it.
     Remote,
@@ -133,7 +137,16 @@ pub enum Refusal {
 
 impl fmt::Display for ConnectTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {}) connects to {} at {}", self.image, self.pid, self.destination, self.layer)?;
+        let does = match self.protocol {
+            Protocol::Tcp => "connects",
+            _ if self.result == Err(WinsockError::WSA_IO_PENDING) => "connects a datagram socket",
+            _ => "sends the first datagram",
+        };
+        let Self { image, pid, protocol, destination, layer, .. } = self;
+        match protocol {
+            Protocol::Tcp => write!(f, "{image} (pid {pid}) {does} to {destination} at {layer}")?,
+            _ => write!(f, "{image} (pid {pid}) {does} ({protocol}) to {destination} at {layer}")?,
+        }
         match &self.records {
             None => f.write_str(", without records")?,
             Some(records) => {
@@ -150,6 +163,10 @@ impl fmt::Display for ConnectTrace {
             write!(f, "{redirect}: ")?;
         }
         match self.result {
+            Ok(flow) if self.protocol != Protocol::Tcp => write!(f, "sent to {}, flow {flow}", self.target),
+            Err(WinsockError::WSA_IO_PENDING) if self.protocol != Protocol::Tcp => {
+                write!(f, "connected to {}, no flow yet", self.target)
+            }
             Ok(flow) => write!(f, "connected to {}, connection {flow}", self.target),
             Err(WinsockError::WSA_IO_PENDING) => write!(f, "waits for {}", self.target),
             Err(error) => write!(f, "{error}, not connected to {}", self.target),

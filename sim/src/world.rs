@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::control_message::Layout;
 use crate::engine::Engine;
 use crate::ids::{
     Caller, ContextId, FlowId, HostId, PendingId, Pid, RedirectHandle, SocketHandle, SocketId, Tid,
@@ -12,7 +13,7 @@ use crate::ids::{
 use crate::memory::{Memory, Pointer};
 use crate::overlapped::Notifications;
 use crate::profile::Profile;
-use crate::socket::{Flow, Pending, Socket};
+use crate::socket::{Flow, Pending, PortSpace, Socket};
 
 /// A machine with its processes, sockets, callouts, redirect records and contexts, and the hosts around it.
 ///
@@ -28,10 +29,10 @@ pub struct World {
     pub(crate) descriptors: BTreeMap<(Pid, SocketHandle), SocketId>,
     pub(crate) sockets: BTreeMap<SocketId, Arc<Socket>>,
     /// Ports that sockets are bound to.
-    pub(crate) ports: BTreeSet<(HostId, u16, IpAddr, SocketId)>,
-    /// For a host, a port below which no ephemeral one is free; absent: the first. Saves searching from the
+    pub(crate) ports: BTreeSet<(PortSpace, u16, IpAddr, SocketId)>,
+    /// Where ports are given out, one below which no ephemeral one is free; absent: the first. Saves searching from the
     /// start, and changes no answer.
-    pub(crate) port_hints: BTreeMap<HostId, u16>,
+    pub(crate) port_hints: BTreeMap<PortSpace, u16>,
     pub(crate) flows: BTreeMap<FlowId, Arc<Flow>>,
     pub(crate) contexts: BTreeMap<ContextId, Arc<[u8]>>,
     pub(crate) pending: BTreeMap<PendingId, Pending>,
@@ -67,6 +68,8 @@ pub(crate) struct Process {
     pub(crate) elevated: bool,
     pub(crate) host: HostId,
     pub(crate) threads: BTreeSet<Tid>,
+    /// Whether it is a 64-bit or a 32-bit program.
+    pub(crate) layout: Layout,
 }
 
 /// A host: its name, and its addresses beside loopback.
@@ -166,8 +169,18 @@ impl World {
         let pid = Pid(self.next_process_number());
         let tid = Tid(self.next_process_number());
         let threads = BTreeSet::from([tid]);
-        self.processes.insert(pid, Arc::new(Process { image: image.into(), elevated, host, threads }));
+        let layout = Layout::default();
+        self.processes
+            .insert(pid, Arc::new(Process { image: image.into(), elevated, host, threads, layout }));
         Caller { pid, tid }
+    }
+
+    /// Makes a process a 64-bit or a 32-bit one, which shows in its control data alone; `false` where there is none. Every
+    /// process starts as a 64-bit one.
+    pub fn set_layout(&mut self, pid: Pid, layout: Layout) -> bool {
+        let Some(process) = self.processes.get_mut(&pid) else { return false };
+        Arc::make_mut(process).layout = layout;
+        true
     }
 
     /// Starts another thread in the caller's process; `None` where that has ended.
@@ -245,10 +258,11 @@ impl World {
 
     // Time.
 
-    /// Lets time pass: connects that nobody answers end.
+    /// Lets time pass: connects that nobody answers end, and flows of datagrams that are idle.
     pub fn advance(&mut self, milliseconds: u64) {
         self.now = self.now.saturating_add(milliseconds);
         self.end_overdue_connects();
+        self.end_idle_flows();
     }
 
     /// Milliseconds since the start.

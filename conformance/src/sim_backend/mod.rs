@@ -162,6 +162,7 @@ impl SimBackend {
                     }
                     observation
                 }
+                (Ok(Completed::ReceivedFrom(datagram)), None) => self.received(Some(name), datagram.data),
                 (Ok(_), None) => Observation::new(Outcome::Ok),
                 (Err(error), None) => Observation::new(Outcome::Error(error)),
             };

@@ -12,9 +12,10 @@ mod parse;
 pub use layout::{Header, Layout};
 pub use names::{
     IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO_IP, IPPROTO_IPV6, IPV6_WFP_REDIRECT_CONTEXT,
-    IPV6_WFP_REDIRECT_RECORDS, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_PEEK, MSG_TRUNC, WSAID_WSARECVMSG,
-    WSAID_WSASENDMSG,
+    IPV6_WFP_REDIRECT_RECORDS, MSG_BCAST, MSG_CTRUNC, MSG_DONTROUTE, MSG_MCAST, MSG_PEEK, MSG_TRUNC,
+    WSAID_WSARECVMSG, WSAID_WSASENDMSG,
 };
+pub(crate) use parse::Walk;
 pub use parse::{Malformed, Messages, build, messages};
 
 /// A control message: what it is, and its data.

@@ -19,6 +19,8 @@ pub const IPV6_WFP_REDIRECT_CONTEXT: i32 = 70;
 
 /// A receive leaves the datagram where it is.
 pub const MSG_PEEK: u32 = 0x2;
+/// A send that is not routed; a provider may ignore it, and the model does.
+pub const MSG_DONTROUTE: u32 = 0x4;
 /// The datagram did not fit into the buffers; what was left over is lost.
 pub const MSG_TRUNC: u32 = 0x100;
 /// The control data did not fit into the control buffer; what was left over is lost.

@@ -72,7 +72,7 @@ impl<'a> Iterator for Messages<'a> {
 /// A walk over control data that reads nothing itself: it is told each header, and says where its data and the next
 /// one are. It moves forward alone, so it comes to an end.
 #[derive(Clone, Debug)]
-struct Walk {
+pub(crate) struct Walk {
     layout: Layout,
     /// Of all the control data.
     length: u64,
@@ -80,18 +80,18 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(layout: Layout, length: u64) -> Self {
+    pub(crate) fn new(layout: Layout, length: u64) -> Self {
         Self { layout, length, place: layout.wsa_cmsg_firsthdr(length) }
     }
 
     /// Where the next header is; it is wholly inside.
-    fn place(&self) -> Option<u64> {
+    pub(crate) fn place(&self) -> Option<u64> {
         self.place
     }
 
     /// Goes on behind the message with this header; the place of its data, which is wholly inside. After a malformed
     /// one there is no next place.
-    fn pass(&mut self, header: Header) -> Result<Range<u64>, Malformed> {
+    pub(crate) fn pass(&mut self, header: Header) -> Result<Range<u64>, Malformed> {
         let Some(place) = self.place.take() else { return Err(Malformed::BeyondTheEnd) };
         if header.length < self.layout.wsa_cmsg_len(0) {
             return Err(Malformed::ShorterThanItsHeader);

@@ -49,6 +49,8 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) pid: Pid,
     pub(crate) image: &'a str,
     pub(crate) local: SocketAddr,
+    /// `IP_PROTOCOL`.
+    pub(crate) protocol: u8,
     pub(crate) records: Option<&'a Records>,
 }
 

@@ -102,6 +102,7 @@ impl Condition {
             Test::RemoteAddress { address, prefix } => in_prefix(remote.ip(), *address, *prefix),
             Test::RemotePort(ports) => ports.contains(&remote.port()),
             Test::LocalPort(ports) => ports.contains(&endpoint.local.port()),
+            Test::Protocol(number) => endpoint.protocol == *number,
             Test::Loopback => remote.ip().to_canonical().is_loopback(),
         };
         matches != self.negated
@@ -115,6 +116,8 @@ pub enum Test {
     AppId(Arc<str>),
     /// The process id, as a callout finds it in the metadata.
     ProcessId(Pid),
+    /// `IP_PROTOCOL`: 6 for TCP, 17 for UDP.
+    Protocol(u8),
     /// `IP_REMOTE_ADDRESS`; a v4-mapped address also matches as the IPv4 address that it stands for.
     RemoteAddress {
         /// The network.

@@ -34,6 +34,7 @@ use self::precedence::Stage;
 
 pub use precedence::{Cause, PRECEDENCE};
 pub(crate) use request::Request;
+pub(crate) use set_records::{is_stale, records_at};
 pub use spi::{SocketError, SpiAnswer, SpiPointers};
 
 /// The pointers and lengths of a `WSAIoctl` call.
@@ -292,6 +293,8 @@ impl World {
 fn accepted<'w>(socket: &Socket, flows: &'w BTreeMap<FlowId, Arc<Flow>>) -> Option<&'w Flow> {
     match &socket.state {
         State::Connected(Connection { flow, side: Side::Server, .. }) => flows.get(flow).map(|flow| &**flow),
+        // A connected socket of a service: the flow that its peer made to it.
+        State::Datagram(datagrams) => flows.get(&datagrams.flow_from_peer()?).map(|flow| &**flow),
         _ => None,
     }
 }

@@ -5,10 +5,10 @@ use crate::error::WinsockError;
 use crate::memory::Pointer;
 use crate::overlapped::{Callback, OVERLAPPED_BYTES};
 use crate::profile::{
-    Answer, Availability, Effect, Elevation, EmptyInput, Failure, InRoutine, Looked, Malformed, PortRoutine,
-    Probe, Usage,
+    Answer, Availability, Effect, Elevation, EmptyInput, Failure, InRoutine, Looked, Malformed, OtherKind,
+    PortRoutine, Probe, Usage,
 };
-use crate::socket::{Connection, Side, State};
+use crate::socket::{Connection, Protocol, Side, State};
 use crate::world::LOCAL_HOST;
 
 /// Why a call fails.
@@ -47,6 +47,8 @@ pub enum Cause {
     /// A query's output length is 0 to 3, and the profile takes that for a parameter that is not acceptable:
     /// WSAEINVAL in the field `below-ulong`, or for 0 in `size-query`.
     BelowUlong,
+    /// The socket is not TCP's: profile fields `query-on-udp`, `query-on-raw`, `set-on-udp`, `set-on-raw`.
+    WrongKind,
     /// The caller lacks administrative rights: profile fields `set-needs-elevation`, `query-needs-elevation`.
     NotElevated,
     /// A query on a socket that is not connected, or listens: WSAENOTCONN; profile fields
@@ -131,6 +133,7 @@ precedence! {
         SetOutput: "not documented";
         SetEmpty: "not documented";
         BelowUlong: "win32, WSAEINVAL: of the length alone, whatever would be stored";
+        WrongKind: "not documented";
         NotElevated: "not documented";
     }
     when answered {
@@ -201,6 +204,7 @@ impl Call<'_> {
                 let failure = self.too_small();
                 when(query && length < ULONG && failure.error == WinsockError::WSAEINVAL, failure)
             }
+            Cause::WrongKind => self.wrong_kind().map(plain),
             Cause::NotElevated => {
                 let asked = if query { profile.query_needs_elevation } else { profile.set_needs_elevation };
                 when(asked == Elevation::Needed && !self.is_elevated(), plain(WinsockError::WSAEACCES))
@@ -300,6 +304,24 @@ impl Call<'_> {
         }
     }
 
+    /// The error of a code that is not for this kind of socket.
+    fn wrong_kind(&self) -> Option<WinsockError> {
+        let (profile, query) = (self.profile, self.operation.is_some_and(Operation::is_query));
+        let answer = match self.socket?.kind.protocol {
+            Protocol::Tcp => return None,
+            Protocol::Udp if query => profile.query_on_udp,
+            Protocol::Udp => profile.set_on_udp,
+            Protocol::Raw { .. } if query => profile.query_on_raw,
+            Protocol::Raw { .. } => profile.set_on_raw,
+        };
+        match answer {
+            OtherKind::Served => None,
+            OtherKind::NoProtocolOption => Some(WinsockError::WSAENOPROTOOPT),
+            OtherKind::Invalid => Some(WinsockError::WSAEINVAL),
+            OtherKind::NotSupported => Some(WinsockError::WSAEOPNOTSUPP),
+        }
+    }
+
     fn is_elevated(&self) -> bool {
         self.processes.get(&self.pid).is_some_and(|process| process.elevated)
     }
@@ -343,6 +365,7 @@ impl Call<'_> {
                 answers && flow.is_some_and(|flow| !flow.end(*side).reset)
             }
             Some(State::Connecting { .. }) => profile.query_while_connecting == Availability::Answered,
+            Some(State::Datagram(datagrams)) => datagrams.peer.is_some(),
             _ => false,
         }
     }

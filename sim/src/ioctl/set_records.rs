@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::IoctlBuffers;
 use crate::ids::{FlowId, Pid, SocketId};
-use crate::memory::Memory;
+use crate::memory::{Memory, Pointer};
 use crate::profile::{Effect, Profile, SetTwice};
 use crate::records::Records;
 use crate::socket::{Connection, Flow, Side, Socket, State};
@@ -22,12 +22,24 @@ pub(super) fn input(
     profile: &Profile,
     flows: &BTreeMap<FlowId, Arc<Flow>>,
 ) -> Option<Arc<Records>> {
+    records_at(memory, pid, buffers.input, buffers.input_length, profile, flows)
+}
+
+/// The records that fill this buffer; `None` where it holds none.
+pub(crate) fn records_at(
+    memory: &Memory,
+    pid: Pid,
+    pointer: Pointer,
+    length: u32,
+    profile: &Profile,
+    flows: &BTreeMap<FlowId, Arc<Flow>>,
+) -> Option<Arc<Records>> {
     // A length that the blob itself denies is not worth reading: it can be 4 GiB.
-    let start = memory.read(pid, buffers.input, Records::LENGTH_KNOWN_AFTER.into())?;
-    if Records::blob_length(&start, profile) != Some(buffers.input_length.into()) {
+    let start = memory.read(pid, pointer, Records::LENGTH_KNOWN_AFTER.into())?;
+    if Records::blob_length(&start, profile) != Some(length.into()) {
         return None;
     }
-    let blob = memory.read(pid, buffers.input, buffers.input_length.into())?;
+    let blob = memory.read(pid, pointer, length.into())?;
     // Mostly these are the very bytes that a connection arrived with.
     let flow = Records::last_flow(&blob, profile).and_then(|flow| flows.get(&flow));
     match flow.and_then(|flow| flow.records.as_ref()) {
@@ -40,6 +52,8 @@ pub(super) fn input(
 pub(super) fn effect(socket: &Socket, profile: &Profile) -> Effect {
     match &socket.state {
         State::Unconnected | State::Failed(_) if socket.local.is_none() => Effect::Effective,
+        // Whether SET is for such sockets at all is a cause of its own.
+        State::Datagram(_) => Effect::Effective,
         State::Unconnected | State::Failed(_) => profile.set_after_bind,
         State::Listening(_) => profile.set_on_listening,
         State::Connecting { .. } | State::Connected(Connection { side: Side::Client, .. }) => {
@@ -52,7 +66,7 @@ pub(super) fn effect(socket: &Socket, profile: &Profile) -> Effect {
 }
 
 /// Whether these records belong to a connection that has ended.
-pub(super) fn is_stale(records: &Records, flows: &BTreeMap<FlowId, Arc<Flow>>) -> bool {
+pub(crate) fn is_stale(records: &Records, flows: &BTreeMap<FlowId, Arc<Flow>>) -> bool {
     records.entries().last().is_some_and(|entry| !flows.contains_key(&entry.flow))
 }
 

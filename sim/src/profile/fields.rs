@@ -2,10 +2,11 @@
 
 use super::Field;
 use super::values::{
-    Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, EmptyInput, Failure,
-    HandleRequired, InRoutine, LoneRoutine, Looked, Malformed, PendedBytes, PortRoutine, Probe,
-    RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort, SpiLastError,
-    TargetPid, Unaccepted, Usage, Value,
+    Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime, ControlPadding,
+    CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine, LateOption,
+    LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer, OtherKind, Peek, PendedBytes,
+    PortRoutine, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort,
+    SpiLastError, TargetPid, Unaccepted, UnsetSource, Usage, Value,
 };
 use crate::error::WinsockError;
 
@@ -326,6 +327,46 @@ profile! {
         "WSAENOTCONN" => "AcceptEx: until then only some functions work on the socket",
     }
 
+    query_on_udp: OtherKind, "query-on-udp", "What a query comes to on a UDP socket.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, parameter s against Remarks (C-32, C-43)";
+    built-in [OtherKind::Served, OtherKind::Served, OtherKind::Invalid];
+    values {
+        "served" => "s: the connected socket for a UDP socket, for example",
+        "WSAENOPROTOOPT" => "the socket option is not supported on the specified protocol",
+        "WSAEINVAL" => "the command is not applicable to the type of socket; any failure by the NTSTATUS tables",
+        "WSAEOPNOTSUPP" => "not supported by the transport provider: Remarks send UDP to WSAMSG",
+    }
+
+    query_on_raw: OtherKind, "query-on-raw", "What a query comes to on a raw socket.";
+    source "not documented (C-43, U-02)";
+    built-in [OtherKind::NoProtocolOption, OtherKind::NoProtocolOption, OtherKind::Invalid];
+    values {
+        "WSAENOPROTOOPT" => "the socket option is not supported on the specified protocol",
+        "WSAEINVAL" => "the command is not applicable to the type of socket; any failure by the NTSTATUS tables",
+        "WSAEOPNOTSUPP" => "not supported by the transport provider",
+        "served" => "raw ICMP can be redirected as UDP can",
+    }
+
+    set_on_udp: OtherKind, "set-on-udp", "What SET comes to on a UDP socket.";
+    source "win32 SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, Remarks; SIO_SET page, WSAEINVAL (C-32, C-43)";
+    built-in [OtherKind::Invalid, OtherKind::Invalid, OtherKind::Invalid];
+    values {
+        "WSAEINVAL" => "the command is not applicable to the type of socket: Remarks send UDP to WSASendMsg",
+        "WSAENOPROTOOPT" => "not in SET's table, but in those of the queries",
+        "WSAEOPNOTSUPP" => "not supported by the transport provider",
+        "served" => "SET asks for the new socket, whatever its type; the records count for each flow that it makes",
+    }
+
+    set_on_raw: OtherKind, "set-on-raw", "What SET comes to on a raw socket.";
+    source "not documented (C-43, U-02)";
+    built-in [OtherKind::Invalid, OtherKind::Invalid, OtherKind::Invalid];
+    values {
+        "WSAEINVAL" => "the command is not applicable to the type of socket",
+        "WSAENOPROTOOPT" => "not in SET's table, but in those of the queries",
+        "WSAEOPNOTSUPP" => "not supported by the transport provider",
+        "served" => "as on a UDP socket",
+    }
+
     set_empty_input: EmptyInput, "set-empty-input", "What comes of a SET without input.";
     source "not documented (U-05)";
     built-in [EmptyInput::Invalid, EmptyInput::Invalid, EmptyInput::Invalid];
@@ -422,6 +463,28 @@ profile! {
         "both" => "each modification is a version of the request",
     }
 
+    local_address_redirect: LocalAddressRedirect, "local-address-redirect",
+        "What travels with a redirect to an own address that is not loopback, of a socket that no bind gave an address.";
+    source "microsoft/ebpf-for-windows tests/connect_redirect/connect_redirect_tests.cpp, skipped case 1 (R19)";
+    built-in [
+        LocalAddressRedirect::WithoutRecords,
+        LocalAddressRedirect::WithoutRecords,
+        LocalAddressRedirect::WithoutRecords
+    ];
+    values {
+        "without-records" => "Windows treats the path as not loopback, and there is no context",
+        "with-records" => "the guide: redirect to the local address",
+    }
+
+    datagram_unset_source: UnsetSource, "datagram-unset-source",
+        "What becomes of datagrams redirected to an own address that is not loopback, of a socket that no bind gave one.";
+    source "Windows-driver-samples issues 144 and 374 (R20)";
+    built-in [UnsetSource::Delivered, UnsetSource::Delivered, UnsetSource::Dropped];
+    values {
+        "delivered" => "the guide asks for loopback there, and does not say that anything else is lost",
+        "dropped" => "users of WFPSampler: with a source of 0.0.0.0:0 nothing arrives",
+    }
+
     block_at_redirect_layer: RedirectLayerBlock, "block-at-redirect-layer",
         "What FWP_ACTION_BLOCK does at a connect-redirect layer.";
     source "mullvad/win-split-tunnel src/firewall/pending.cpp (U-13)";
@@ -463,6 +526,99 @@ profile! {
     values {
         "original" => "redirection is meant to be invisible to the application",
         "redirected" => "the endpoint is connected to the proxy",
+    }
+
+    reply_source_after_redirect: ShownPeer, "reply-source-after-redirect",
+        "Which source a datagram shows that a service sends back through a redirected flow.";
+    source "not documented (U-19)";
+    built-in [ShownPeer::Original, ShownPeer::Original, ShownPeer::Original];
+    values {
+        "original" => "redirection is meant to be invisible to the application",
+        "redirected" => "the service's socket is bound to that address",
+    }
+
+    reception_decided: LateOption, "reception-decided",
+        "When it is decided which control data a datagram is received with.";
+    source "not documented (U-09)";
+    built-in [LateOption::AtArrival, LateOption::AtArrival, LateOption::AtArrival];
+    values {
+        "at-arrival" => "the datagram is queued with its control data",
+        "at-receive" => "the call makes the control data",
+    }
+
+    both_control_messages: BothMessages, "both-control-messages",
+        "Which control messages come where records and context are both to be received, and in which order.";
+    source "not documented (U-09)";
+    built-in [BothMessages::RecordsFirst, BothMessages::RecordsFirst, BothMessages::RecordsFirst];
+    values {
+        "records-first" => "two options, two messages, by their numbers",
+        "context-first" => "nothing orders control messages",
+        "records-alone" => "nobody was seen to switch both on",
+        "context-alone" => "the same",
+    }
+
+    truncated_control: CutControl, "truncated-control", "What is written of a control message that does not fit.";
+    source "sdk-api WSAMSG: MSG_CTRUNC; not documented what of it is there (U-09)";
+    built-in [CutControl::ToFit, CutControl::ToFit, CutControl::ToFit];
+    values {
+        "cut-to-fit" => "the control data was truncated, so part of it is there; POSIX systems do so",
+        "as-it-is" => "the bytes are copied as far as they go, with the length in front",
+        "nothing" => "a message that does not fit is left out",
+    }
+
+    last_control_padding: ControlPadding, "last-control-padding",
+        "Whether a control message fits whose padding does not.";
+    source "sdk-api WSAMSG: WSA_CMSG_SPACE, WSA_CMSG_LEN (C-15)";
+    built-in [ControlPadding::Needed, ControlPadding::Needed, ControlPadding::Needed];
+    values {
+        "needed" => "WSA_CMSG_SPACE is what a message takes",
+        "not-needed" => "WSA_CMSG_LEN leaves out the padding behind the data, and the last message needs none",
+    }
+
+    no_control_buffer: NoControlBuffer, "no-control-buffer",
+        "What a WSARecvMsg without a control buffer makes of control data that the socket is to receive.";
+    source "not documented (U-09)";
+    built-in [NoControlBuffer::Ignored, NoControlBuffer::Ignored, NoControlBuffer::Ignored];
+    values {
+        "ignored" => "the control buffer is optional",
+        "MSG_CTRUNC" => "control data that does not fit is truncated",
+    }
+
+    send_control_malformed: Usage, "send-control-malformed",
+        "Whether WSASendMsg minds control data that is malformed.";
+    source "not documented";
+    built-in [Usage::Invalid, Usage::Invalid, Usage::Invalid];
+    values {
+        "WSAEINVAL" => "an argument that is not acceptable",
+        "ignored" => "what cannot be read is no known message",
+    }
+
+    peek_on_overlapped: Peek, "peek-on-overlapped",
+        "What MSG_PEEK does in a synchronous WSARecvMsg on a socket with the overlapped attribute.";
+    source "sdk-api LPFN_WSARECVMSG, dwFlags against Remarks";
+    built-in [Peek::Works, Peek::NotSupported, Peek::Works];
+    values {
+        "works" => "Remarks: treated as a non-overlapped socket when both pointers are NULL",
+        "WSAEOPNOTSUPP" => "dwFlags: valid for non-overlapped sockets alone",
+    }
+
+    message_call_on_stream: WinsockError, "message-call-on-stream",
+        "The error of WSARecvMsg and WSASendMsg on a TCP socket.";
+    source "sdk-api LPFN_WSARECVMSG, WSASendMsg: datagrams and raw sockets only; no code is named";
+    built-in [WinsockError::WSAEOPNOTSUPP, WinsockError::WSAEOPNOTSUPP, WinsockError::WSAEOPNOTSUPP];
+    values {
+        "WSAEOPNOTSUPP" => "the socket operation is not supported",
+        "WSAEINVAL" => "the other code of their tables for a socket that does not suit",
+    }
+
+    connected_udp_context: ConnectContext, "connected-udp-context",
+        "When the context is freed that the classify at connect of a datagram socket left.";
+    source "FWPS_CONNECT_REQUEST0, localRedirectContext; microsoft/ebpf-for-windows scripts/run_driver_tests.psm1 (R12)";
+    built-in [ConnectContext::Flow, ConnectContext::Flow, ConnectContext::Flow];
+    values {
+        "with-the-flow" => "freed when the proxied flow is removed",
+        "with-the-socket" => "the endpoint holds what no flow took over",
+        "never" => "ebpf-for-windows calls the leak a known bug of Windows",
     }
 
     implicit_source_port: SourcePort, "implicit-source-port",
@@ -517,6 +673,15 @@ profile! {
     values {
         "256" => "WFPSampler leaves two SOCKADDR_STORAGE",
         "1048576" => "the model's bound",
+    }
+
+    udp_idle_timeout_ms: u32 [1..=86_400_000], "udp-idle-timeout-ms",
+        "Milliseconds without a datagram after which a flow of datagrams ends.";
+    source "not documented (U-09)";
+    built-in [60_000, 60_000, 60_000];
+    values {
+        "1" => "the model's bound",
+        "86400000" => "the model's bound",
     }
 
     connect_timeout_ms: u32 [1..=600_000], "connect-timeout-ms", "Milliseconds until a connect that nobody answers ends.";

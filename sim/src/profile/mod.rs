@@ -22,10 +22,11 @@ use std::fmt;
 pub use fields::{FIELDS, Profile};
 pub use mapped::{FOLLOWS, Follows};
 pub use values::{
-    Answer, Availability, BytesReturned, ContextLifetime, Effect, Elevation, EmptyInput, Failure,
-    HandleRequired, InRoutine, LoneRoutine, Looked, Malformed, PendedBytes, PortRoutine, Probe,
-    RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort, SpiLastError,
-    TargetPid, Unaccepted, Usage,
+    Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime, ControlPadding,
+    CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine, LateOption,
+    LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer, OtherKind, Peek, PendedBytes,
+    PortRoutine, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort,
+    SpiLastError, TargetPid, Unaccepted, UnsetSource, Usage,
 };
 
 /// One row of the table: what a field of [`Profile`] means, and what is known of it.

@@ -13,6 +13,8 @@ use crate::{ControlCode, Entry, IoctlBuffers, Records, RedirectHandle, SpiPointe
 const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
 const CONTEXT: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
 
+mod datagrams;
+
 type Probe = fn(Profile) -> String;
 
 const PROBES: &[(&str, Probe)] = &[
@@ -366,7 +368,7 @@ const PROBES: &[(&str, Probe)] = &[
 #[test]
 fn model_answers_as_each_value_of_each_field_says() {
     for field in FIELDS {
-        let probe = PROBES.iter().find(|(name, _)| *name == field.name);
+        let probe = PROBES.iter().chain(datagrams::PROBES).find(|(name, _)| *name == field.name);
         let (_, probe) = probe.unwrap_or_else(|| panic!("no probe for {}", field.name));
         for (value, _) in field.values {
             let mut profile = Profile::documented();
@@ -382,10 +384,10 @@ fn model_answers_as_each_value_of_each_field_says() {
 
 #[test]
 fn every_probe_is_of_a_field() {
-    for (name, _) in PROBES {
+    for (name, _) in PROBES.iter().chain(datagrams::PROBES) {
         assert!(Field::by_name(name).is_some(), "{name}");
     }
-    assert_eq!(PROBES.len(), FIELDS.len());
+    assert_eq!(PROBES.len() + datagrams::PROBES.len(), FIELDS.len());
 }
 
 // What probes share.

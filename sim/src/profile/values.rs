@@ -93,6 +93,17 @@ choices! {
         /// Without them it fails with WSAEACCES.
         Needed = "WSAEACCES",
     }
+    /// What a control code does on a socket that is not TCP's.
+    OtherKind {
+        /// As on a TCP socket.
+        Served = "served",
+        /// It fails with WSAENOPROTOOPT.
+        NoProtocolOption = "WSAENOPROTOOPT",
+        /// It fails with WSAEINVAL.
+        Invalid = "WSAEINVAL",
+        /// It fails with WSAEOPNOTSUPP.
+        NotSupported = "WSAEOPNOTSUPP",
+    }
     /// Which part of an output buffer must be valid memory.
     Probe {
         /// All of the length that the caller gave.
@@ -200,6 +211,77 @@ choices! {
         Original = "original",
         /// The address that it was redirected to.
         Redirected = "redirected",
+    }
+    /// What travels with a redirect to an address of this host that is not loopback, of a socket without an address.
+    LocalAddressRedirect {
+        /// Neither records nor context.
+        WithoutRecords = "without-records",
+        /// As with one to loopback.
+        WithRecords = "with-records",
+    }
+    /// What becomes of datagrams that are redirected to such an address, from such a socket.
+    UnsetSource {
+        /// They arrive.
+        Delivered = "delivered",
+        /// They are lost.
+        Dropped = "dropped",
+    }
+    /// When it is decided which control data a datagram is received with.
+    LateOption {
+        /// By the options that the socket has when the datagram arrives.
+        AtArrival = "at-arrival",
+        /// By those that it has when the datagram is received.
+        AtReceive = "at-receive",
+    }
+    /// Which control messages come where both are to be received, and in which order.
+    BothMessages {
+        /// Records, then the context.
+        RecordsFirst = "records-first",
+        /// The context, then records.
+        ContextFirst = "context-first",
+        /// Records, and no context.
+        RecordsAlone = "records-alone",
+        /// The context, and no records.
+        ContextAlone = "context-alone",
+    }
+    /// What is written of a control message that does not fit.
+    CutControl {
+        /// Nothing.
+        Nothing = "nothing",
+        /// As much as fits, with the length that it has then, if there is room for a header.
+        ToFit = "cut-to-fit",
+        /// As much as fits, with the length that it would have had.
+        AsItIs = "as-it-is",
+    }
+    /// Whether the last control message needs room for its padding.
+    ControlPadding {
+        /// `WSA_CMSG_SPACE` must fit.
+        Needed = "needed",
+        /// `WSA_CMSG_LEN` must fit.
+        NotNeeded = "not-needed",
+    }
+    /// What a receive without a control buffer makes of control data.
+    NoControlBuffer {
+        /// It is left out, and nothing tells of it.
+        Ignored = "ignored",
+        /// It does not fit.
+        Truncated = "MSG_CTRUNC",
+    }
+    /// What MSG_PEEK does on a socket with the overlapped attribute, in a synchronous call.
+    Peek {
+        /// It peeks.
+        Works = "works",
+        /// The call fails with WSAEOPNOTSUPP.
+        NotSupported = "WSAEOPNOTSUPP",
+    }
+    /// When the context is freed that the classify at `connect` of a datagram socket left.
+    ConnectContext {
+        /// With the flow that the first datagram makes, or with the socket where none does.
+        Flow = "with-the-flow",
+        /// With the socket.
+        Socket = "with-the-socket",
+        /// Never.
+        Leaked = "never",
     }
     /// What a connect-redirect callout sees as the source port of a socket that `connect` binds.
     SourcePort {

@@ -47,7 +47,8 @@ impl World {
     /// `listen`. A backlog outside 1 to 200 is moved into that range; on a listening socket it does nothing.
     ///
     /// # Errors
-    /// WSAENOTSOCK; WSAEINVAL where the socket is not bound; WSAEISCONN where it is connected.
+    /// WSAENOTSOCK; WSAEINVAL where the socket is not bound; WSAEISCONN where it is connected; WSAEOPNOTSUPP where it is
+    /// not TCP's.
     pub fn listen(&mut self, caller: Caller, socket: SocketHandle, backlog: u32) -> Result<(), WinsockError> {
         let id = self.lookup(caller, socket)?;
         let socket = self.socket_mut(id).ok_or(WinsockError::WSAENOTSOCK)?;
@@ -65,13 +66,15 @@ impl World {
                 Err(WinsockError::WSAEINVAL)
             }
             State::Connected(_) => Err(WinsockError::WSAEISCONN),
+            State::Datagram(_) => Err(WinsockError::WSAEOPNOTSUPP),
         }
     }
 
     /// `accept`: the socket of the oldest connection that waits. Its kind is the listening socket's.
     ///
     /// # Errors
-    /// WSAENOTSOCK; WSAEINVAL where the socket does not listen; WSAEWOULDBLOCK on a non-blocking socket.
+    /// WSAENOTSOCK; WSAEINVAL where the socket does not listen; WSAEOPNOTSUPP where it is not TCP's; WSAEWOULDBLOCK on a
+    /// non-blocking socket.
     pub fn accept(
         &mut self,
         caller: Caller,
@@ -80,7 +83,11 @@ impl World {
         let listener = self.lookup(caller, socket)?;
         let socket = self.socket_mut(listener).ok_or(WinsockError::WSAENOTSOCK)?;
         let nonblocking = socket.kind.nonblocking;
-        let State::Listening(listening) = &mut socket.state else { return Err(WinsockError::WSAEINVAL) };
+        let listening = match &mut socket.state {
+            State::Listening(listening) => listening,
+            State::Datagram(_) => return Err(WinsockError::WSAEOPNOTSUPP),
+            _ => return Err(WinsockError::WSAEINVAL),
+        };
         if let Some(flow) = listening.queue.pop_front() {
             return self.accept_flow(caller.pid, listener, flow).map(Completion::Done);
         }

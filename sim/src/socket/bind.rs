@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::State;
+use super::{Protocol, State};
 use crate::address::{self, Family};
 use crate::error::WinsockError;
 use crate::ids::{Caller, HostId, SocketHandle, SocketId};
@@ -10,6 +10,41 @@ use crate::world::World;
 
 /// The first port of the dynamic range. Source: win32 "TCP/IP dynamic port range", 49152 to 65535.
 const FIRST_EPHEMERAL: u16 = 49152;
+
+/// Whose ports: each host has those of TCP and those of UDP. Raw sockets have addresses alone: a space of their own
+/// in which every port is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PortSpace {
+    host: HostId,
+    kind: PortKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum PortKind {
+    Tcp,
+    Udp,
+    /// By IP protocol.
+    Raw(u8),
+}
+
+impl PortSpace {
+    pub(crate) fn new(host: HostId, protocol: Protocol) -> Self {
+        let kind = match protocol {
+            Protocol::Tcp => PortKind::Tcp,
+            Protocol::Udp => PortKind::Udp,
+            Protocol::Raw { number, .. } => PortKind::Raw(number),
+        };
+        Self { host, kind }
+    }
+
+    pub(crate) fn tcp(host: HostId) -> Self {
+        Self::new(host, Protocol::Tcp)
+    }
+
+    fn is_raw(self) -> bool {
+        matches!(self.kind, PortKind::Raw(_))
+    }
+}
 
 impl World {
     /// `bind`. Port 0 takes the lowest port of the dynamic range (49152 to 65535) that nobody is bound to.
@@ -20,7 +55,7 @@ impl World {
     /// # Errors
     /// WSAENOTSOCK; WSAEINVAL where the socket is bound already, or given to an AcceptEx; WSAEAFNOSUPPORT for an
     /// address of the other family; WSAEADDRNOTAVAIL for one that is not this host's, and for a v4-mapped one on
-    /// a socket that is not dual-stack; WSAEADDRINUSE; WSAENOBUFS without a free port.
+    /// a socket that is not dual-stack; WSAEADDRINUSE; WSAENOBUFS without a free port. A raw socket takes no port.
     pub fn bind(
         &mut self,
         caller: Caller,
@@ -30,7 +65,7 @@ impl World {
         let id = self.lookup(caller, socket)?;
         let view = self.view(caller, socket)?;
         let (host, kind) = (view.host, view.kind);
-        if view.local.is_some() || view.state != State::Unconnected {
+        if view.local.is_some() || !matches!(view.state, State::Unconnected | State::Datagram(_)) {
             return Err(WinsockError::WSAEINVAL);
         }
         if Family::of(&address) != kind.family {
@@ -41,56 +76,61 @@ impl World {
         if !own || address::is_mapped(&address) && !kind.is_dual() {
             return Err(WinsockError::WSAEADDRNOTAVAIL);
         }
+        let space = PortSpace::new(host, kind.protocol);
         let port = match address.port() {
-            0 => self.free_port(host).ok_or(WinsockError::WSAENOBUFS)?,
-            port if self.is_free(host, port, ip) => port,
+            _ if space.is_raw() => 0,
+            0 => self.free_port(space).ok_or(WinsockError::WSAENOBUFS)?,
+            port if self.is_free(space, port, ip) => port,
             _ => return Err(WinsockError::WSAEADDRINUSE),
         };
         let local = SocketAddr::new(ip, port);
         if let Some(socket) = self.socket_mut(id) {
             socket.local = Some(address::written_in(kind.family, local));
         }
-        self.take_port(id, host, local);
+        self.take_port(id, space, local);
         Ok(())
     }
 
     /// A socket has a port from here on that is known to be free.
-    pub(crate) fn take_port(&mut self, id: SocketId, host: HostId, local: SocketAddr) {
-        self.ports.insert((host, local.port(), local.ip().to_canonical(), id));
-        if self.first_free_port(host) == local.port() {
-            self.port_hints.insert(host, local.port().saturating_add(1));
+    pub(crate) fn take_port(&mut self, id: SocketId, space: PortSpace, local: SocketAddr) {
+        self.ports.insert((space, local.port(), local.ip().to_canonical(), id));
+        if self.first_free_port(space) == local.port() {
+            self.port_hints.insert(space, local.port().saturating_add(1));
         }
     }
 
     /// Ends what [`World::take_port`] began.
-    pub(crate) fn give_port_back(&mut self, id: SocketId, host: HostId, local: SocketAddr) {
+    pub(crate) fn give_port_back(&mut self, id: SocketId, space: PortSpace, local: SocketAddr) {
         let port = local.port();
-        let known = self.ports.remove(&(host, port, local.ip().to_canonical(), id));
-        if known && port >= FIRST_EPHEMERAL && port < self.first_free_port(host) {
-            self.port_hints.insert(host, port);
+        let known = self.ports.remove(&(space, port, local.ip().to_canonical(), id));
+        if known && port >= FIRST_EPHEMERAL && port < self.first_free_port(space) {
+            self.port_hints.insert(space, port);
         }
     }
 
-    pub(crate) fn is_free(&self, host: HostId, port: u16, address: IpAddr) -> bool {
-        self.bound_to(host, port).all(|(bound, _)| bound != address)
+    pub(crate) fn is_free(&self, space: PortSpace, port: u16, address: IpAddr) -> bool {
+        self.bound_to(space, port).all(|(bound, _)| bound != address)
     }
 
     /// The lowest port of the dynamic range that nobody is bound to, at any address.
-    pub(crate) fn free_port(&self, host: HostId) -> Option<u16> {
-        (self.first_free_port(host)..=u16::MAX).find(|port| self.bound_to(host, *port).next().is_none())
+    pub(crate) fn free_port(&self, space: PortSpace) -> Option<u16> {
+        if space.is_raw() {
+            return Some(0);
+        }
+        (self.first_free_port(space)..=u16::MAX).find(|port| self.bound_to(space, *port).next().is_none())
     }
 
     /// Below this no port of the dynamic range is free.
-    fn first_free_port(&self, host: HostId) -> u16 {
-        self.port_hints.get(&host).copied().unwrap_or(FIRST_EPHEMERAL)
+    fn first_free_port(&self, space: PortSpace) -> u16 {
+        self.port_hints.get(&space).copied().unwrap_or(FIRST_EPHEMERAL)
     }
 
     /// The sockets that are bound to a port, with their addresses.
-    pub(crate) fn bound_to(&self, host: HostId, port: u16) -> impl Iterator<Item = (IpAddr, SocketId)> {
+    pub(crate) fn bound_to(&self, space: PortSpace, port: u16) -> impl Iterator<Item = (IpAddr, SocketId)> {
         const LOWEST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         self.ports
-            .range((host, port, LOWEST, SocketId(0))..)
-            .take_while(move |(h, p, ..)| (*h, *p) == (host, port))
+            .range((space, port, LOWEST, SocketId(0))..)
+            .take_while(move |(s, p, ..)| (*s, *p) == (space, port))
             .map(|(_, _, address, id)| (*address, *id))
     }
 }

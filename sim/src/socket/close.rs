@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use super::{Connection, Side, Socket, State};
+use super::{Connection, PortSpace, Side, Socket, State};
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, Pid, SocketHandle, SocketId};
 use crate::profile::ContextLifetime;
@@ -30,7 +30,7 @@ impl World {
         }
         let socket = entry.remove();
         if let Some(local) = socket.local {
-            self.give_port_back(id, socket.host, local);
+            self.give_port_back(id, PortSpace::new(socket.host, socket.kind.protocol), local);
         }
         self.end_socket(id, &socket);
         true
@@ -55,6 +55,7 @@ impl World {
                 }
             }
             State::Connected(Connection { flow, side, .. }) => self.end_side(*flow, *side, false),
+            State::Datagram(datagrams) => self.end_datagram_socket(datagrams),
         }
     }
 

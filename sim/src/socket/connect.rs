@@ -5,15 +5,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::route::Routed;
-use super::{Completion, Connection, End, Flow, PendingCall, Side, SocketKind, State};
+use super::{
+    Asking, Classified, Completion, Connection, End, Flow, PendingCall, PortSpace, Protocol, Side, Socket,
+    SocketKind, State,
+};
 use crate::address::{self, Family};
-use crate::engine::{Endpoint, Layer, Version, classify};
+use crate::engine::Version;
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, HostId, PendingId, SocketHandle, SocketId};
-use crate::profile::{ShownPeer, SourcePort};
-use crate::records::{Entry, Records};
-use crate::trace::{ConnectTrace, Sink};
+use crate::profile::ShownPeer;
+use crate::trace::Sink;
 use crate::world::{LOCAL_HOST, World};
 
 /// A call of `connect` or `ConnectEx`.
@@ -63,9 +64,13 @@ impl World {
     ) -> Result<Completion<()>, WinsockError> {
         let id = self.lookup(caller, socket)?;
         let socket = self.socket_mut(id).ok_or(WinsockError::WSAENOTSOCK)?;
-        if let State::Failed(error) = socket.state {
-            socket.state = State::Unconnected;
-            return Err(error);
+        match socket.state {
+            State::Failed(error) => {
+                socket.state = State::Unconnected;
+                return Err(error);
+            }
+            State::Datagram(_) => return self.connect_datagram(caller, id, destination, sink),
+            _ => {}
         }
         let manner = if socket.kind.nonblocking { Manner::Nonblocking } else { Manner::Blocking };
         let result = self.attempt(Attempt { caller, id, destination, manner }, sink);
@@ -123,40 +128,21 @@ impl World {
         let socket = self.sockets.get(&id).ok_or(WinsockError::WSAENOTSOCK)?;
         match socket.state {
             State::Unconnected => {}
-            State::Listening(_) | State::Accepting(_) => return Err(WinsockError::WSAEINVAL),
+            State::Listening(_) | State::Accepting(_) | State::Datagram(_) => {
+                return Err(WinsockError::WSAEINVAL);
+            }
             State::Connecting { .. } => return Err(WinsockError::WSAEALREADY),
             State::Connected(_) | State::Failed(_) => return Err(WinsockError::WSAEISCONN),
         }
         self.check_destination(socket.kind, destination)?;
-        let image = &self.processes.get(&pid).ok_or(WinsockError::WSAENETDOWN)?.image;
         let host = socket.host;
         if host != LOCAL_HOST {
             return self.reach(attempt, destination, Vec::new());
         }
 
-        let layer = Layer::connect_redirect(Family::of(&destination));
-        let records = socket.records.as_deref();
-        let local =
-            socket.local.unwrap_or_else(|| self.source_at_classify(socket.kind.family, host, destination));
-        let endpoint = Endpoint { pid, image, local, records };
-        let mut inspections = sink.enabled().then(Vec::new);
-        let context_bytes = |handle| self.context_of(records?, handle).map(<[u8]>::len);
-        let request =
-            classify(&self.engine, layer, &endpoint, destination, context_bytes, inspections.as_mut());
-        let Routed { target, redirect, recorded } = self.route(host, request);
-        let trace = inspections.map(|inspections| ConnectTrace {
-            pid,
-            image: Arc::clone(image),
-            socket: id,
-            layer,
-            destination,
-            records: socket.records.clone(),
-            inspections,
-            target,
-            redirect,
-            result: Err(WinsockError::WSA_IO_PENDING),
-        });
-
+        let (kind, bound, records) = (socket.kind, socket.local, socket.records.as_ref());
+        let asking = Asking { pid, socket: id, host, kind, bound, destination, records };
+        let Classified { target, recorded, trace, .. } = self.classified(asking, sink.enabled())?;
         let result = recorded.and_then(|recorded| self.reach(attempt, target, recorded));
         if let Some(mut trace) = trace {
             match &result {
@@ -169,27 +155,23 @@ impl World {
         result
     }
 
-    fn check_destination(&self, kind: SocketKind, destination: SocketAddr) -> Result<(), WinsockError> {
+    /// Whether a socket of this kind can send to `destination` at all.
+    pub(crate) fn check_destination(
+        &self,
+        kind: SocketKind,
+        destination: SocketAddr,
+    ) -> Result<(), WinsockError> {
         if Family::of(&destination) != kind.family {
             return Err(WinsockError::WSAEAFNOSUPPORT);
         }
         if address::is_mapped(&destination) && !kind.is_dual() {
             return Err(self.profile.mapped_on_v6only);
         }
-        if destination.ip().to_canonical().is_unspecified() || destination.port() == 0 {
+        let no_port = destination.port() == 0 && !matches!(kind.protocol, Protocol::Raw { .. });
+        if destination.ip().to_canonical().is_unspecified() || no_port {
             return Err(WinsockError::WSAEADDRNOTAVAIL);
         }
         Ok(())
-    }
-
-    /// What a callout sees as the source of a socket that is not bound yet.
-    fn source_at_classify(&self, family: Family, host: HostId, destination: SocketAddr) -> SocketAddr {
-        let unknown = SocketAddr::new(family.unspecified(), 0);
-        if self.profile.implicit_source_port == SourcePort::Unassigned {
-            return unknown;
-        }
-        let Some(source) = self.source_address(host, destination) else { return unknown };
-        address::written_in(family, SocketAddr::new(source, self.free_port(host).unwrap_or(0)))
     }
 
     /// Makes the connection to `target`, or finds out why there is none.
@@ -209,7 +191,7 @@ impl World {
         else {
             if bound.is_none() {
                 let wildcard = SocketAddr::new(family.unspecified(), local.port());
-                self.take_port(id, from, wildcard);
+                self.take_port(id, PortSpace::tcp(from), wildcard);
                 if let Some(socket) = self.socket_mut(id) {
                     socket.local = Some(wildcard);
                 }
@@ -231,9 +213,9 @@ impl World {
         // A socket that was bound to all addresses has one of them when it is connected.
         if bound.is_none_or(|bound| bound.ip().to_canonical().is_unspecified()) {
             if let Some(bound) = bound {
-                self.give_port_back(id, from, bound);
+                self.give_port_back(id, PortSpace::tcp(from), bound);
             }
-            self.take_port(id, from, local);
+            self.take_port(id, PortSpace::tcp(from), local);
         }
         if let Some(socket) = self.socket_mut(id) {
             let updated = manner != Manner::Overlapped;
@@ -253,29 +235,17 @@ impl World {
         recorded: Vec<Version>,
     ) -> FlowId {
         let id = self.next_flow();
-        let mut flow =
-            Flow { client: End::new(local), server: End::new(target), records: None, contexts: Vec::new() };
-        let mut entries = Vec::with_capacity(recorded.len());
-        for Version { handle, context, .. } in recorded {
-            let Some(handle) = handle else { continue };
-            let context = context.map(|bytes| {
-                let context = self.next_context();
-                self.contexts.insert(context, bytes);
-                flow.contexts.push(context);
-                context
-            });
-            entries.push(Entry { handle, context, flow: id });
-        }
-        if !entries.is_empty() {
-            let earlier = self.sockets.get(&client).and_then(|socket| socket.records.as_deref());
-            flow.records = Some(Arc::new(Records::extended(earlier, &entries, &self.profile)));
-        }
+        // Shared, so that the records can be made while the rest of the world changes.
+        let earlier = self.sockets.get(&client).and_then(|socket| socket.records.clone());
+        let (records, contexts) = self.leave_records(id, earlier.as_deref(), recorded);
+        let flow =
+            Flow { client: End::new(local), server: End::new(target), records, contexts, datagrams: None };
         self.flows.insert(id, Arc::new(flow));
         id
     }
 
     /// The address that packets to `target` come from; `None` without one of its family.
-    fn source_address(&self, from: HostId, target: SocketAddr) -> Option<IpAddr> {
+    pub(crate) fn source_address(&self, from: HostId, target: SocketAddr) -> Option<IpAddr> {
         let ip = target.ip().to_canonical();
         if ip.is_loopback() {
             return Some(match ip {
@@ -301,33 +271,52 @@ impl World {
     ) -> Result<SocketAddr, WinsockError> {
         let source = self.source_address(host, target).ok_or(WinsockError::WSAENETUNREACH)?;
         let Some(bound) = bound else {
-            let port = self.free_port(host).ok_or(WinsockError::WSAENOBUFS)?;
+            let port = self.free_port(PortSpace::tcp(host)).ok_or(WinsockError::WSAENOBUFS)?;
             return Ok(SocketAddr::new(source, port));
         };
-        let (ip, port, to) = (bound.ip().to_canonical(), bound.port(), target.ip().to_canonical());
-        let leads_there = match ip {
-            // The wildcard address of an IPv6 socket stands for IPv4 addresses too.
-            _ if ip.is_unspecified() => ip.is_ipv6() || to.is_ipv4(),
-            _ => ip.is_ipv4() == to.is_ipv4() && ip.is_loopback() == to.is_loopback(),
-        };
-        if !leads_there {
+        if !self.leads_to(bound, target) {
             return Err(self.profile.unroutable_source);
         }
+        let (ip, port) = (bound.ip().to_canonical(), bound.port());
         if ip.is_unspecified() {
-            let free = self.is_free(host, port, source);
+            let free = self.is_free(PortSpace::tcp(host), port, source);
             return if free { Ok(SocketAddr::new(source, port)) } else { Err(WinsockError::WSAEADDRINUSE) };
         }
         Ok(SocketAddr::new(ip, port))
     }
 
-    /// The socket that listens at `target`: one bound to just this address before one bound to all of them, and
-    /// one of its own family before a dual-stack one.
+    /// Whether a socket that is bound there can reach `target`: not in the other family, nor over the border between
+    /// loopback and the rest.
+    #[expect(clippy::unused_self, reason = "a question about the machine, like those beside it")]
+    pub(crate) fn leads_to(&self, bound: SocketAddr, target: SocketAddr) -> bool {
+        let (ip, to) = (bound.ip().to_canonical(), target.ip().to_canonical());
+        match ip {
+            // The wildcard address of an IPv6 socket stands for IPv4 addresses too.
+            _ if ip.is_unspecified() => ip.is_ipv6() || to.is_ipv4(),
+            _ => ip.is_ipv4() == to.is_ipv4() && ip.is_loopback() == to.is_loopback(),
+        }
+    }
+
+    /// The socket that listens at `target`.
     pub(super) fn listener(&self, host: HostId, target: SocketAddr) -> Option<SocketId> {
+        let listens = |socket: &Socket| matches!(socket.state, State::Listening(_));
+        self.best_bound(PortSpace::tcp(host), target, listens)
+    }
+
+    /// Of the sockets that are bound so that something for `target` is theirs, and that meet `condition`, the one that
+    /// gets it: one bound to just this address before one bound to all of them, and one of its own family before a
+    /// dual-stack one.
+    pub(crate) fn best_bound(
+        &self,
+        space: PortSpace,
+        target: SocketAddr,
+        condition: impl Fn(&Socket) -> bool,
+    ) -> Option<SocketId> {
         let ip = target.ip().to_canonical();
         let mut best = None;
-        for (bound, id) in self.bound_to(host, target.port()) {
+        for (bound, id) in self.bound_to(space, target.port()) {
             let Some(socket) = self.sockets.get(&id) else { continue };
-            if !matches!(socket.state, State::Listening(_)) {
+            if !condition(socket) {
                 continue;
             }
             let rank = if bound == ip {

@@ -17,12 +17,16 @@ pub enum Shutdown {
 }
 
 impl World {
-    /// `send`: all of `data` has arrived when it returns.
+    /// `send`: all of `data` has arrived when it returns. On a datagram socket it is [`World::sendto`] without a destination,
+    /// and without a trace.
     ///
     /// # Errors
     /// WSAENOTSOCK; WSAENOTCONN; WSAESHUTDOWN after `shutdown`; WSAECONNRESET where the peer is gone, or receives
     /// no more.
     pub fn send(&mut self, caller: Caller, socket: SocketHandle, data: &[u8]) -> Result<usize, WinsockError> {
+        if matches!(self.view(caller, socket)?.state, State::Datagram(_)) {
+            return self.sendto(caller, socket, data, None, &mut ());
+        }
         let (id, side) = self.connection(caller, socket)?;
         let flow = self.flow_mut(id).ok_or(WinsockError::WSAENOTCONN)?;
         if flow.end(side).reset {
@@ -42,7 +46,8 @@ impl World {
         Ok(data.len())
     }
 
-    /// `recv`: up to `length` bytes, none at the end of the stream. One receive can wait at a time.
+    /// `recv`: up to `length` bytes, none at the end of the stream. One receive can wait at a time. On a datagram socket it
+    /// gives the next datagram, and WSAEMSGSIZE where that is longer.
     ///
     /// # Errors
     /// WSAENOTSOCK; WSAENOTCONN; WSAESHUTDOWN after `shutdown`; WSAECONNRESET; WSAEWOULDBLOCK on a non-blocking
@@ -53,7 +58,12 @@ impl World {
         socket: SocketHandle,
         length: usize,
     ) -> Result<Completion<Vec<u8>>, WinsockError> {
-        let nonblocking = self.view(caller, socket)?.kind.nonblocking;
+        let view = self.view(caller, socket)?;
+        if matches!(view.state, State::Datagram(_)) {
+            let id = self.lookup(caller, socket)?;
+            return self.recv_datagram(caller, id, length);
+        }
+        let nonblocking = view.kind.nonblocking;
         let (id, side) = self.connection(caller, socket)?;
         let end = self.flow_mut(id).ok_or(WinsockError::WSAENOTCONN)?.end_mut(side);
         if end.shut_receive {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::canonical::Renumber;
+use crate::datagram::Traffic;
 use crate::ids::{ContextId, PendingId};
 use crate::profile::Profile;
 use crate::records::Records;
@@ -25,7 +26,7 @@ impl Side {
     }
 }
 
-/// A connection.
+/// A connection, or a flow of datagrams.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Flow {
     pub(crate) client: End,
@@ -34,6 +35,8 @@ pub(crate) struct Flow {
     pub(crate) records: Option<Arc<Records>>,
     /// The contexts that are freed with this connection.
     pub(crate) contexts: Vec<ContextId>,
+    /// What a flow of datagrams is beside this; TCP's connections have none.
+    pub(crate) datagrams: Option<Traffic>,
 }
 
 /// One end of a connection.
@@ -96,6 +99,9 @@ impl Flow {
         let mut flow = self.clone();
         flow.records = self.records.as_deref().map(|records| Arc::new(renumber.records(records, profile)));
         flow.contexts.iter_mut().for_each(|context| *context = renumber.context(*context));
+        if let Some(traffic) = &mut flow.datagrams {
+            traffic.renumber(renumber);
+        }
         for side in [Side::Client, Side::Server] {
             if let Some(receiver) = &mut flow.end_mut(side).waiting {
                 receiver.pending = renumber.pending(receiver.pending);

@@ -1,4 +1,5 @@
-//! TCP sockets as Winsock has them, over IPv4, IPv6 and dual-stack.
+//! Sockets as Winsock has them, over IPv4, IPv6 and dual-stack: those of TCP here, and what all kinds share. UDP and
+//! raw sockets have a folder of their own, `datagram`.
 //!
 //! A call that could block answers [`Completion::Pending`]; [`World::completion`] tells later what became of it.
 //! Not modelled: segments, windows, TIME_WAIT, socket options beside those that are calls here. Data that is
@@ -8,12 +9,14 @@
 
 mod accept;
 mod bind;
+mod classified;
 mod close;
 mod condition;
 mod connect;
 mod data;
 mod flow;
 mod pending;
+mod protocol;
 mod route;
 mod state;
 mod waiting;
@@ -21,8 +24,11 @@ mod waiting;
 pub use condition::Decided;
 pub use data::Shutdown;
 pub use pending::{Completed, Completion};
+pub use protocol::Protocol;
 pub use state::SocketState;
 
+pub(crate) use bind::PortSpace;
+pub(crate) use classified::{Asking, Classified};
 pub(crate) use flow::{End, Flow, Receiver, Side};
 pub(crate) use pending::{Pending, PendingCall};
 
@@ -32,6 +38,7 @@ use std::sync::Arc;
 
 use crate::address::Family;
 use crate::canonical::Renumber;
+use crate::datagram::Datagrams;
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, HostId, PendingId, Pid, SocketHandle, SocketId};
 use crate::profile::Profile;
@@ -51,15 +58,35 @@ pub struct SocketKind {
     pub overlapped: bool,
     /// `FIONBIO`.
     pub nonblocking: bool,
+    /// The type and the protocol.
+    pub protocol: Protocol,
 }
 
 impl SocketKind {
     /// An IPv4 socket.
-    pub const V4: Self = Self { family: Family::Ipv4, v6_only: false, overlapped: true, nonblocking: false };
+    pub const V4: Self = Self {
+        family: Family::Ipv4,
+        v6_only: false,
+        overlapped: true,
+        nonblocking: false,
+        protocol: Protocol::Tcp,
+    };
     /// An IPv6 socket that serves IPv6 alone.
-    pub const V6: Self = Self { family: Family::Ipv6, v6_only: true, overlapped: true, nonblocking: false };
+    pub const V6: Self = Self { family: Family::Ipv6, v6_only: true, ..Self::V4 };
     /// An IPv6 socket that serves IPv4 too, by v4-mapped addresses.
     pub const DUAL: Self = Self { v6_only: false, ..Self::V6 };
+
+    /// The same for UDP.
+    #[must_use]
+    pub const fn udp(self) -> Self {
+        Self { protocol: Protocol::Udp, ..self }
+    }
+
+    /// The same for raw packets of this IP protocol, whose IP header Windows writes.
+    #[must_use]
+    pub const fn raw(self, number: u8) -> Self {
+        Self { protocol: Protocol::Raw { number, header_included: false }, ..self }
+    }
 
     /// Whether the socket serves both families.
     #[must_use]
@@ -94,6 +121,8 @@ pub(crate) enum State {
         pending: Option<PendingId>,
     },
     Connected(Connection),
+    /// Not TCP: all that such a socket is beside its local address.
+    Datagram(Box<Datagrams>),
     /// A connect of a non-blocking socket failed; the next connect reports it.
     Failed(WinsockError),
 }
@@ -120,7 +149,11 @@ pub(crate) struct Connection {
 
 impl Socket {
     pub(crate) fn new(host: HostId, kind: SocketKind) -> Self {
-        Self { host, kind, descriptors: 1, local: None, state: State::Unconnected, records: None }
+        let state = match kind.protocol {
+            Protocol::Tcp => State::Unconnected,
+            Protocol::Udp | Protocol::Raw { .. } => State::Datagram(Box::default()),
+        };
+        Self { host, kind, descriptors: 1, local: None, state, records: None }
     }
 
     pub(crate) fn renumbered(&self, renumber: &Renumber, profile: &Profile) -> Self {
@@ -135,6 +168,7 @@ impl Socket {
             State::Accepting(pending) => *pending = renumber.pending(*pending),
             State::Connecting { pending, .. } => *pending = pending.map(|id| renumber.pending(id)),
             State::Connected(connection) => connection.flow = renumber.flow(connection.flow),
+            State::Datagram(datagrams) => datagrams.renumber(renumber, profile),
         }
         socket
     }
@@ -144,10 +178,15 @@ impl World {
     /// `socket` and `WSASocket`.
     ///
     /// # Errors
-    /// WSAENETDOWN where the network subsystem has failed, or the calling process has ended.
+    /// WSAENETDOWN where the network subsystem has failed, or the calling process has ended; WSAEACCES for a raw socket
+    /// without administrative rights.
     pub fn socket(&mut self, caller: Caller, kind: SocketKind) -> Result<SocketHandle, WinsockError> {
-        let host = self.processes.get(&caller.pid).ok_or(WinsockError::WSAENETDOWN)?.host;
+        let process = self.processes.get(&caller.pid).ok_or(WinsockError::WSAENETDOWN)?;
+        let (host, elevated) = (process.host, process.elevated);
         self.check_network(caller)?;
+        if matches!(kind.protocol, Protocol::Raw { .. }) && !elevated {
+            return Err(WinsockError::WSAEACCES);
+        }
         let id = self.next_socket();
         self.sockets.insert(id, Arc::new(Socket::new(host, kind)));
         Ok(self.describe(caller.pid, id))
@@ -198,6 +237,7 @@ impl World {
             State::Connected(connection) if connection.updated && !self.is_reset(connection) => {
                 Ok(connection.peer)
             }
+            State::Datagram(datagrams) => datagrams.peer.ok_or(WinsockError::WSAENOTCONN),
             _ => Err(WinsockError::WSAENOTCONN),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Side, State};
 use crate::canonical::Renumber;
+use crate::datagram::{ReceivedDatagram, ReceivedMessage};
 use crate::error::WinsockError;
 use crate::ids::{Caller, EventHandle, FlowId, PendingId, Pid, SocketHandle, SocketId};
 use crate::ioctl::Request;
@@ -38,6 +39,10 @@ pub enum Completed {
     AcceptedEx,
     /// `recv`: the bytes; none at the end of the stream.
     Received(Vec<u8>),
+    /// `recvfrom`.
+    ReceivedFrom(ReceivedDatagram),
+    /// `WSARecvMsg`: what it left; the rest is in the caller's memory.
+    ReceivedMessage(ReceivedMessage),
     /// `WSAIoctl` that waited in its thread: it succeeded.
     Controlled,
     /// `WSAGetOverlappedResult`: the bytes transferred.
@@ -57,6 +62,7 @@ pub(crate) enum PendingCall {
     AcceptEx { listener: SocketId, socket: SocketId },
     Connect { socket: SocketId, overlapped: bool },
     Receive { flow: FlowId, side: Side },
+    ReceiveDatagram { socket: SocketId },
     Ioctl(Box<Request>),
     OverlappedResult { event: EventHandle, overlapped: Pointer },
     Completed(Result<Completed, WinsockError>),
@@ -71,7 +77,9 @@ impl Pending {
                 *listener = renumber.socket(*listener);
                 *socket = renumber.socket(*socket);
             }
-            PendingCall::Connect { socket, .. } => *socket = renumber.socket(*socket),
+            PendingCall::Connect { socket, .. } | PendingCall::ReceiveDatagram { socket } => {
+                *socket = renumber.socket(*socket);
+            }
             PendingCall::Receive { flow, .. } => *flow = renumber.flow(*flow),
             PendingCall::Ioctl(request) => {
                 **request = request.renumbered(self.owner.pid, renumber, profile);
@@ -183,6 +191,7 @@ impl World {
                     flow.end_mut(*side).waiting = None;
                 }
             }
+            PendingCall::ReceiveDatagram { socket } => self.stop_receiving(*socket),
             PendingCall::Ioctl(request) => {
                 self.notifications.requests.remove(&(request.socket, id));
             }

@@ -4,11 +4,13 @@
 
 use std::net::SocketAddr;
 
+use super::{PortSpace, Protocol};
 use crate::engine::{ConnectRequest, Version};
 use crate::error::WinsockError;
 use crate::ids::{HostId, Pid, SocketHandle, SocketId};
 use crate::profile::{
-    HandleRequired, RedirectLayerBlock, RemoteAfterLocal, SameClassify, TargetPid, Unaccepted,
+    HandleRequired, LocalAddressRedirect, RedirectLayerBlock, RemoteAfterLocal, SameClassify, TargetPid,
+    Unaccepted,
 };
 use crate::trace::{Redirection, Refusal};
 use crate::world::World;
@@ -21,9 +23,19 @@ pub(super) struct Routed {
     pub(super) recorded: Result<Vec<Version>, WinsockError>,
 }
 
+/// Where a connect comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) host: HostId,
+    pub(super) protocol: Protocol,
+    /// No address was chosen for the socket by a `bind`.
+    pub(super) source_unset: bool,
+}
+
 impl World {
     /// Decides which redirect counts, and whether the engine accepts it.
-    pub(super) fn route(&self, host: HostId, request: ConnectRequest) -> Routed {
+    pub(super) fn route(&self, origin: Origin, request: ConnectRequest) -> Routed {
+        let host = origin.host;
         let ConnectRequest { original, mut versions, blocked } = request;
         let nowhere = |error, redirect| Routed { target: original, redirect, recorded: Err(error) };
         if blocked && self.profile.block_at_redirect_layer == RedirectLayerBlock::Denied {
@@ -33,7 +45,7 @@ impl World {
         let Some(last) = versions.last() else {
             return Routed { target: original, redirect: None, recorded: Ok(Vec::new()) };
         };
-        if let Some(refusal) = self.refusal(last, host) {
+        if let Some(refusal) = self.refusal(last, origin) {
             let redirect = Some(Redirection::NotAccepted(refusal));
             return match self.profile.unaccepted_local_redirect {
                 Unaccepted::OriginalDestination => {
@@ -44,18 +56,29 @@ impl World {
         }
         let target = last.remote;
         let redirect = match last.handle {
+            Some(_) if self.leaves_loopback(origin, target) => Redirection::LocalWithoutRecords,
             Some(handle) if self.is_own(host, target) => Redirection::Local(handle),
             _ => Redirection::Remote,
         };
-        if redirect == Redirection::Remote {
+        if !matches!(redirect, Redirection::Local(_)) {
             versions.clear();
         } else if self.profile.same_classify_redirects == SameClassify::Last {
             versions.drain(..versions.len() - 1);
         } else {
-            versions
-                .retain(|version| self.is_own(host, version.remote) && self.refusal(version, host).is_none());
+            versions.retain(|version| {
+                self.is_own(host, version.remote) && self.refusal(version, origin).is_none()
+            });
         }
         Routed { target, redirect: Some(redirect), recorded: Ok(versions) }
+    }
+
+    /// Whether a redirect to this host takes a way that is not loopback, and so loses records and context
+    /// (docs/behaviour.md, R19): to an own address, of a socket that has none yet.
+    fn leaves_loopback(&self, origin: Origin, target: SocketAddr) -> bool {
+        origin.source_unset
+            && self.profile.local_address_redirect == LocalAddressRedirect::WithoutRecords
+            && !target.ip().to_canonical().is_loopback()
+            && self.is_own(origin.host, target)
     }
 
     /// A remote redirect behind a local one: the profile says which of them stands.
@@ -74,9 +97,9 @@ impl World {
     }
 
     /// Why the engine does not accept this redirect, if it does not.
-    fn refusal(&self, version: &Version, host: HostId) -> Option<Refusal> {
+    fn refusal(&self, version: &Version, origin: Origin) -> Option<Refusal> {
         let profile = &self.profile;
-        let local = self.is_own(host, version.remote);
+        let local = self.is_own(origin.host, version.remote);
         if version.context.as_ref().is_some_and(|context| context.len() > profile.context_limit as usize) {
             return Some(Refusal::ContextTooLarge);
         }
@@ -96,13 +119,17 @@ impl World {
             return Some(Refusal::NoTargetPid);
         }
         let must_listen = profile.target_pid == TargetPid::MustListen;
-        (must_listen && !self.listens(Pid(version.target_pid), host, version.remote))
+        (must_listen && !self.listens(Pid(version.target_pid), origin, version.remote))
             .then_some(Refusal::WrongTargetPid)
     }
 
-    fn listens(&self, pid: Pid, host: HostId, target: SocketAddr) -> bool {
+    fn listens(&self, pid: Pid, origin: Origin, target: SocketAddr) -> bool {
         let mut owned = self.descriptors.range((pid, SocketHandle(0))..=(pid, SocketHandle(u64::MAX)));
-        self.listener(host, target).is_some_and(|listener: SocketId| owned.any(|(_, id)| *id == listener))
+        let listener = match origin.protocol {
+            Protocol::Tcp => self.listener(origin.host, target),
+            protocol => self.best_bound(PortSpace::new(origin.host, protocol), target, |_| true),
+        };
+        listener.is_some_and(|listener: SocketId| owned.any(|(_, id)| *id == listener))
     }
 }
 

@@ -45,9 +45,12 @@ impl World {
     pub fn socket_state(&self, caller: Caller, socket: SocketHandle) -> SocketState {
         let Some(socket) = self.descriptor(caller, socket) else { return SocketState::NotASocket };
         match &socket.state {
-            State::Unconnected | State::Failed(_) if socket.local.is_none() => SocketState::Fresh,
+            State::Datagram(datagrams) if datagrams.peer.is_some() => SocketState::Connected,
+            State::Unconnected | State::Failed(_) | State::Datagram(_) if socket.local.is_none() => {
+                SocketState::Fresh
+            }
             State::Accepting(_) => SocketState::Fresh,
-            State::Unconnected | State::Failed(_) => SocketState::Bound,
+            State::Unconnected | State::Failed(_) | State::Datagram(_) => SocketState::Bound,
             State::Listening(_) => SocketState::Listening,
             State::Connecting { .. } => SocketState::Connecting,
             State::Connected(connection) if self.is_reset(connection) => SocketState::Reset,

@@ -26,6 +26,7 @@ enum Situation {
     FreshV4,
     FreshV6,
     FreshDual,
+    Udp,
     Bound,
     Failed,
     Listening,
@@ -44,12 +45,13 @@ enum Situation {
 }
 
 impl Situation {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::NotASocket,
         Self::OfAnotherProcess,
         Self::FreshV4,
         Self::FreshV6,
         Self::FreshDual,
+        Self::Udp,
         Self::Bound,
         Self::Failed,
         Self::Listening,
@@ -78,6 +80,7 @@ impl Situation {
             Self::FreshV4 => socket(&mut m, SocketKind::V4),
             Self::FreshV6 => socket(&mut m, SocketKind::V6),
             Self::FreshDual => socket(&mut m, SocketKind::DUAL),
+            Self::Udp => socket(&mut m, SocketKind::V4.udp()),
             Self::Bound => {
                 let handle = socket(&mut m, SocketKind::V4);
                 m.w.bind(service, handle, address("127.0.0.1:9")).unwrap();

@@ -49,7 +49,9 @@ fn answer(profile: &str, length: Length, needed: u32) -> Answer {
 fn refusal(code: ControlCode, situation: Situation, profile: &str) -> Option<WinsockError> {
     match situation {
         Situation::NotASocket | Situation::OfAnotherProcess => Some(WinsockError::WSAENOTSOCK),
+        Situation::Udp if profile == "nt-mapped" => Some(WinsockError::WSAEINVAL),
         Situation::FreshV4
+        | Situation::Udp
         | Situation::FreshV6
         | Situation::FreshDual
         | Situation::Bound
@@ -110,6 +112,7 @@ fn query_answers_by_socket_and_length(
 fn effect_of_set(situation: Situation) -> Result<bool, WinsockError> {
     match situation {
         Situation::NotASocket | Situation::OfAnotherProcess => Err(WinsockError::WSAENOTSOCK),
+        Situation::Udp => Err(WinsockError::WSAEINVAL),
         Situation::FreshV4
         | Situation::FreshV6
         | Situation::FreshDual
