@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{ContextId, EventHandle, FlowId, PendingId, Pid, PortHandle, SocketHandle, SocketId};
+use crate::ids::{
+    ContextId, EventHandle, FlowId, IrpHandle, PendingId, Pid, PortHandle, SocketHandle, SocketId,
+};
 use crate::memory::{Moves, Pointer};
 use crate::profile::Profile;
 use crate::records::{Entry, Records};
 use crate::world::World;
 
 impl World {
-    /// The same world with sockets, descriptors, events, ports, flows, contexts and pending calls numbered by their age, and
+    /// The same world with sockets, descriptors, events, ports, IRPs, flows, contexts and pending calls numbered by their age, and
     /// memory moved together, without gaps: two worlds that differ only in what came and went before are equal
     /// then.
     ///
@@ -24,6 +26,7 @@ impl World {
             descriptors: dense(self.descriptors.keys(), SocketHandle),
             events: dense(self.notifications.events.keys(), EventHandle),
             ports: dense(self.notifications.ports.keys(), PortHandle),
+            irps: dense(self.irps.keys(), IrpHandle),
             flows: dense(self.flows.keys(), FlowId),
             contexts: dense(self.contexts.keys(), ContextId),
             pending: dense(self.pending.keys(), PendingId),
@@ -59,6 +62,7 @@ impl World {
             .map(|(id, pending)| (renumber.pending(*id), pending.renumbered(&renumber, profile)))
             .collect();
         world.notifications = self.notifications.renumbered(&renumber);
+        world.irps = self.irps.renumbered(&renumber, profile);
         world.count_anew();
         world
     }
@@ -81,6 +85,7 @@ pub(crate) struct Renumber {
     pending: BTreeMap<PendingId, PendingId>,
     events: BTreeMap<(Pid, EventHandle), EventHandle>,
     ports: BTreeMap<(Pid, PortHandle), PortHandle>,
+    irps: BTreeMap<(Pid, IrpHandle), IrpHandle>,
     memory: Moves,
 }
 
@@ -111,6 +116,10 @@ impl Renumber {
 
     pub(crate) fn port(&self, pid: Pid, handle: PortHandle) -> PortHandle {
         self.ports.get(&(pid, handle)).copied().unwrap_or(PortHandle(0))
+    }
+
+    pub(crate) fn irp(&self, pid: Pid, handle: IrpHandle) -> IrpHandle {
+        self.irps.get(&(pid, handle)).copied().unwrap_or(IrpHandle(0))
     }
 
     /// A pointer into memory that has moved together.

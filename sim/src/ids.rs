@@ -50,6 +50,8 @@ ids! {
     PendingId(u64);
     /// What `WSACreateEvent` returns: one process's event object.
     EventHandle(u64);
+    /// What `IoAllocateIrp` returns: one driver's IRP.
+    IrpHandle(u64);
     /// What `CreateIoCompletionPort` returns: one process's completion port.
     PortHandle(u64);
 }

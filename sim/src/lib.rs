@@ -90,13 +90,14 @@ mod socket;
 mod testing;
 pub mod trace;
 mod world;
+pub mod wsk;
 
 pub use control_code::ControlCode;
 pub use engine::Vendor;
 pub use error::WinsockError;
 pub use ids::{
-    Caller, CalloutId, ContextId, EventHandle, FilterId, FlowId, HostId, PendingId, Pid, PortHandle,
-    RedirectHandle, SocketHandle, SocketId, SublayerId, Tid,
+    Caller, CalloutId, ContextId, EventHandle, FilterId, FlowId, HostId, IrpHandle, PendingId, Pid,
+    PortHandle, RedirectHandle, SocketHandle, SocketId, SublayerId, Tid,
 };
 pub use ioctl::{Cause, IoctlBuffers, PRECEDENCE, SocketError, SpiAnswer, SpiPointers};
 pub use memory::Pointer;

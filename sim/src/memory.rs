@@ -25,6 +25,12 @@ impl Pointer {
         Self(self.0.wrapping_add(bytes))
     }
 
+    /// Whether the address is a multiple of `bytes`.
+    #[must_use]
+    pub fn is_aligned_to(self, bytes: u64) -> bool {
+        self.0.is_multiple_of(bytes)
+    }
+
     /// Whether this is the null pointer.
     #[must_use]
     pub fn is_null(self) -> bool {

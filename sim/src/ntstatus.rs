@@ -29,6 +29,7 @@ statuses! {
     STATUS_SUCCESS = 0, "It was done.";
     STATUS_PENDING = 0x0000_0103, "It was started; the IRP completes later.";
     STATUS_BUFFER_OVERFLOW = 0x8000_0005, "A warning: the output was cut to the buffer.";
+    STATUS_DEVICE_BUSY = 0x8000_0011, "A warning: the device cannot take the request now; the model's own answer where a call would wait without an IRP.";
     STATUS_NOT_IMPLEMENTED = 0xC000_0002, "Nobody wrote this function.";
     STATUS_INVALID_HANDLE = 0xC000_0008, "The handle stands for nothing.";
     STATUS_INVALID_PARAMETER = 0xC000_000D, "An argument does not suit the call.";
@@ -37,6 +38,7 @@ statuses! {
     STATUS_BUFFER_TOO_SMALL = 0xC000_0023, "The output buffer cannot hold what the call would store, and nothing was stored.";
     STATUS_OBJECT_TYPE_MISMATCH = 0xC000_0024, "The handle is one of another kind.";
     STATUS_INTEGER_OVERFLOW = 0xC000_0095, "A length leaves the range that its type can count.";
+    STATUS_FILE_FORCED_CLOSED = 0xC000_00B6, "The socket does not work any more and has to be closed.";
     STATUS_NOT_SUPPORTED = 0xC000_00BB, "The request is known and not supported.";
     STATUS_TOO_MANY_COMMANDS = 0xC000_00C1, "A limit of requests was reached; WFPSampler returns it after three redirects of one classify.";
     STATUS_CANCELLED = 0xC000_0120, "The IRP was cancelled.";

@@ -14,6 +14,7 @@ use crate::memory::{Memory, Pointer};
 use crate::overlapped::Notifications;
 use crate::profile::Profile;
 use crate::socket::{Flow, Pending, PortSpace, Socket};
+use crate::wsk::Irps;
 
 /// A machine with its processes, sockets, callouts, redirect records and contexts, and the hosts around it.
 ///
@@ -37,6 +38,7 @@ pub struct World {
     pub(crate) contexts: BTreeMap<ContextId, Arc<[u8]>>,
     pub(crate) pending: BTreeMap<PendingId, Pending>,
     pub(crate) notifications: Notifications,
+    pub(crate) irps: Irps,
     /// Whether the network subsystem of the local host has failed.
     pub(crate) network_down: bool,
     /// Milliseconds since the start.
@@ -70,6 +72,8 @@ pub(crate) struct Process {
     pub(crate) threads: BTreeSet<Tid>,
     /// Whether it is a 64-bit or a 32-bit program.
     pub(crate) layout: Layout,
+    /// Whether it is a driver, which calls the kernel's functions.
+    pub(crate) driver: bool,
 }
 
 /// A host: its name, and its addresses beside loopback.
@@ -120,6 +124,7 @@ impl World {
             contexts: BTreeMap::new(),
             pending: BTreeMap::new(),
             notifications: Notifications::default(),
+            irps: Irps::default(),
             network_down: false,
             now: 0,
             next: Next::FIRST,
@@ -170,8 +175,8 @@ impl World {
         let tid = Tid(self.next_process_number());
         let threads = BTreeSet::from([tid]);
         let layout = Layout::default();
-        self.processes
-            .insert(pid, Arc::new(Process { image: image.into(), elevated, host, threads, layout }));
+        let process = Process { image: image.into(), elevated, host, threads, layout, driver: false };
+        self.processes.insert(pid, Arc::new(process));
         Caller { pid, tid }
     }
 
@@ -202,8 +207,19 @@ impl World {
         }
         self.abandon_calls(pid);
         self.forget_process(pid, process.threads.iter().copied());
+        self.forget_irps(pid);
         self.memory.free_all(pid);
         true
+    }
+
+    pub(crate) fn make_driver(&mut self, pid: Pid) {
+        if let Some(process) = self.processes.get_mut(&pid) {
+            Arc::make_mut(process).driver = true;
+        }
+    }
+
+    pub(crate) fn is_driver(&self, pid: Pid) -> bool {
+        self.processes.get(&pid).is_some_and(|process| process.driver)
     }
 
     /// The image path of a process.
@@ -280,7 +296,7 @@ impl World {
     }
 
     /// Everything that is allocated now: sockets, flows, contexts, memory, pending calls, events, ports and what waits
-    /// in them.
+    /// in them, IRPs.
     #[must_use]
     pub fn live(&self) -> usize {
         self.sockets.len()
@@ -289,6 +305,7 @@ impl World {
             + self.memory.live()
             + self.pending.len()
             + self.notifications.live()
+            + self.irps.live()
     }
 
     // Numbers.
@@ -334,8 +351,10 @@ impl World {
             context: count(Next::FIRST.context, self.contexts.len()),
             pending: count(Next::FIRST.pending, self.pending.len()),
             descriptor: Next::FIRST.descriptor
-                + (self.descriptors.len() + self.notifications.events.len() + self.notifications.ports.len())
-                    as u64,
+                + (self.descriptors.len()
+                    + self.notifications.events.len()
+                    + self.notifications.ports.len()
+                    + self.irps.live()) as u64,
             ..self.next
         };
     }

@@ -11,7 +11,7 @@ mod precedence;
 mod query_context;
 mod query_records;
 mod request;
-mod set_records;
+pub(crate) mod set_records;
 mod spi;
 #[cfg(test)]
 mod tests;
@@ -25,9 +25,9 @@ use crate::error::WinsockError;
 use crate::ids::{Caller, ContextId, FlowId, Pid, SocketHandle, SocketId, Tid};
 use crate::memory::{Memory, Pointer};
 use crate::overlapped::Callback;
-use crate::profile::{BytesReturned, Failure, LoneRoutine, Profile};
+use crate::profile::{Availability, BytesReturned, Failure, LoneRoutine, OtherKind, Profile};
 use crate::records::Records;
-use crate::socket::{Completion, Connection, Flow, Side, Socket, State};
+use crate::socket::{Completion, Connection, Flow, Protocol, Side, Socket, State};
 use crate::world::{Process, World};
 
 use self::precedence::Stage;
@@ -82,7 +82,7 @@ impl IoctlBuffers {
 
 /// The operation that a control code stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Operation {
+pub(crate) enum Operation {
     QueryRecords,
     QueryContext,
     SetRecords,
@@ -91,7 +91,7 @@ enum Operation {
 }
 
 impl Operation {
-    fn of(code: ControlCode) -> Option<Self> {
+    pub(crate) fn of(code: ControlCode) -> Option<Self> {
         match code {
             ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS => Some(Self::QueryRecords),
             ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT => Some(Self::QueryContext),
@@ -101,7 +101,7 @@ impl Operation {
         }
     }
 
-    fn is_query(self) -> bool {
+    pub(crate) fn is_query(self) -> bool {
         matches!(self, Self::QueryRecords | Self::QueryContext)
     }
 }
@@ -282,7 +282,7 @@ impl World {
     }
 
     #[inline]
-    fn is_stalled(&self, id: Option<SocketId>) -> bool {
+    pub(crate) fn is_stalled(&self, id: Option<SocketId>) -> bool {
         !self.notifications.stalled.is_empty()
             && id.is_some_and(|id| self.notifications.stalled.contains(&id))
     }
@@ -290,7 +290,7 @@ impl World {
 
 /// The connection that a socket accepted.
 #[inline]
-fn accepted<'w>(socket: &Socket, flows: &'w BTreeMap<FlowId, Arc<Flow>>) -> Option<&'w Flow> {
+pub(crate) fn accepted<'w>(socket: &Socket, flows: &'w BTreeMap<FlowId, Arc<Flow>>) -> Option<&'w Flow> {
     match &socket.state {
         State::Connected(Connection { flow, side: Side::Server, .. }) => flows.get(flow).map(|flow| &**flow),
         // A connected socket of a service: the flow that its peer made to it.
@@ -301,7 +301,7 @@ fn accepted<'w>(socket: &Socket, flows: &'w BTreeMap<FlowId, Arc<Flow>>) -> Opti
 
 /// What a query would store.
 #[inline]
-fn output<'w>(
+pub(crate) fn output<'w>(
     operation: Option<Operation>,
     accepted: Option<&'w Flow>,
     contexts: &'w BTreeMap<ContextId, Arc<[u8]>>,
@@ -311,5 +311,39 @@ fn output<'w>(
         Operation::QueryRecords => Some(query_records::output(records)),
         Operation::QueryContext => query_context::output(records, contexts),
         Operation::SetRecords | Operation::Flush => None,
+    }
+}
+
+/// Whether a query is answered on a socket at all.
+#[inline]
+pub(crate) fn is_connected(
+    socket: &Socket,
+    accepted: Option<&Flow>,
+    flows: &BTreeMap<FlowId, Arc<Flow>>,
+    profile: &Profile,
+) -> bool {
+    match &socket.state {
+        State::Connected(Connection { flow, side, updated, .. }) => {
+            let answers = *updated
+                || *side == Side::Client
+                || profile.query_before_update_context == Availability::Answered;
+            let flow = accepted.or_else(|| flows.get(flow).map(|flow| &**flow));
+            answers && flow.is_some_and(|flow| !flow.end(*side).reset)
+        }
+        State::Connecting { .. } => profile.query_while_connecting == Availability::Answered,
+        State::Datagram(datagrams) => datagrams.peer.is_some(),
+        _ => false,
+    }
+}
+
+/// How the codes are answered on this kind of socket.
+#[inline]
+pub(crate) fn on_kind(socket: &Socket, query: bool, profile: &Profile) -> OtherKind {
+    match socket.kind.protocol {
+        Protocol::Tcp => OtherKind::Served,
+        Protocol::Udp if query => profile.query_on_udp,
+        Protocol::Udp => profile.set_on_udp,
+        Protocol::Raw { .. } if query => profile.query_on_raw,
+        Protocol::Raw { .. } => profile.set_on_raw,
     }
 }

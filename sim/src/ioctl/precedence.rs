@@ -5,10 +5,9 @@ use crate::error::WinsockError;
 use crate::memory::Pointer;
 use crate::overlapped::{Callback, OVERLAPPED_BYTES};
 use crate::profile::{
-    Answer, Availability, Effect, Elevation, EmptyInput, Failure, InRoutine, Looked, Malformed, OtherKind,
-    PortRoutine, Probe, Usage,
+    Answer, Effect, Elevation, EmptyInput, Failure, InRoutine, Looked, Malformed, OtherKind, PortRoutine,
+    Probe, Usage,
 };
-use crate::socket::{Connection, Protocol, Side, State};
 use crate::world::LOCAL_HOST;
 
 /// Why a call fails.
@@ -306,15 +305,8 @@ impl Call<'_> {
 
     /// The error of a code that is not for this kind of socket.
     fn wrong_kind(&self) -> Option<WinsockError> {
-        let (profile, query) = (self.profile, self.operation.is_some_and(Operation::is_query));
-        let answer = match self.socket?.kind.protocol {
-            Protocol::Tcp => return None,
-            Protocol::Udp if query => profile.query_on_udp,
-            Protocol::Udp => profile.set_on_udp,
-            Protocol::Raw { .. } if query => profile.query_on_raw,
-            Protocol::Raw { .. } => profile.set_on_raw,
-        };
-        match answer {
+        let query = self.operation.is_some_and(Operation::is_query);
+        match super::on_kind(self.socket?, query, self.profile) {
             OtherKind::Served => None,
             OtherKind::NoProtocolOption => Some(WinsockError::WSAENOPROTOOPT),
             OtherKind::Invalid => Some(WinsockError::WSAEINVAL),
@@ -355,18 +347,6 @@ impl Call<'_> {
 
     #[inline]
     fn is_connected(&self) -> bool {
-        let profile = self.profile;
-        match self.socket.map(|socket| &socket.state) {
-            Some(State::Connected(Connection { flow, side, updated, .. })) => {
-                let answers = *updated
-                    || *side == Side::Client
-                    || profile.query_before_update_context == Availability::Answered;
-                let flow = self.accepted.or_else(|| self.flows.get(flow).map(|flow| &**flow));
-                answers && flow.is_some_and(|flow| !flow.end(*side).reset)
-            }
-            Some(State::Connecting { .. }) => profile.query_while_connecting == Availability::Answered,
-            Some(State::Datagram(datagrams)) => datagrams.peer.is_some(),
-            _ => false,
-        }
+        self.socket.is_some_and(|socket| super::is_connected(socket, self.accepted, self.flows, self.profile))
     }
 }

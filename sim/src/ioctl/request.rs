@@ -76,6 +76,7 @@ impl World {
         for request in self.notifications.requests_on(id) {
             self.answer(request);
         }
+        self.answer_irps(id);
         Ok(())
     }
 

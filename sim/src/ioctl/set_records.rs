@@ -15,7 +15,7 @@ use crate::socket::{Connection, Flow, Side, Socket, State};
 use crate::world::World;
 
 /// The records in the input buffer; `None` where it holds none.
-pub(super) fn input(
+pub(crate) fn input(
     memory: &Memory,
     pid: Pid,
     buffers: &IoctlBuffers,
@@ -49,7 +49,7 @@ pub(crate) fn records_at(
 }
 
 /// What SET comes to on a socket in this state.
-pub(super) fn effect(socket: &Socket, profile: &Profile) -> Effect {
+pub(crate) fn effect(socket: &Socket, profile: &Profile) -> Effect {
     match &socket.state {
         State::Unconnected | State::Failed(_) if socket.local.is_none() => Effect::Effective,
         // Whether SET is for such sockets at all is a cause of its own.
@@ -73,7 +73,7 @@ pub(crate) fn is_stale(records: &Records, flows: &BTreeMap<FlowId, Arc<Flow>>) -
 impl World {
     /// A SET that nothing stands in the way of. `None` is input without records: it takes away those that were set
     /// where it is `empty`, and does nothing where it is malformed.
-    pub(super) fn set_records(&mut self, id: SocketId, records: Option<Arc<Records>>, empty: bool) {
+    pub(crate) fn set_records(&mut self, id: SocketId, records: Option<Arc<Records>>, empty: bool) {
         let profile = Arc::clone(&self.profile);
         let Some(socket) = self.socket_mut(id) else { return };
         if effect(socket, &profile) != Effect::Effective {

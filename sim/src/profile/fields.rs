@@ -2,13 +2,15 @@
 
 use super::Field;
 use super::values::{
-    Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime, ControlPadding,
-    CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine, LateOption,
-    LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer, OtherKind, Peek, PendedBytes,
-    PortRoutine, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort,
-    SpiLastError, TargetPid, Unaccepted, UnsetSource, Usage, Value,
+    Alignment, Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime,
+    ControlPadding, CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine,
+    KernelRights, LateOption, Level, LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer,
+    OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify,
+    SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError, TargetPid, Unaccepted,
+    UnsetSource, Usage, Value, WskIrql,
 };
 use crate::error::WinsockError;
+use crate::ntstatus::NtStatus;
 
 /// Declares `Profile`, its three built-in values and the table [`FIELDS`] from one list.
 ///
@@ -517,6 +519,68 @@ profile! {
         "both-ends-closed" => "the proxied flow is gone when both its ends are",
         "client-end-closed" => "the proxied flow is the client's",
         "handle-destroyed" => "the context is the driver's, and goes with it",
+    }
+
+    wsk_size_returned: SizeReturned, "wsk-size-returned",
+        "How a WSK call is to be given OutputSizeReturned, and where it reports the size.";
+    source "WSK pages of the control codes, against PFN_WSK_CONTROL_SOCKET (C-09)";
+    built-in [SizeReturned::Both, SizeReturned::WithIrp, SizeReturned::Both];
+    values {
+        "both" => "each page allows what it describes; nothing is lost by reporting in both places",
+        "with-irp" => "the control codes' pages: an IRP and the pointer, and the size in IoStatus.Information too",
+        "without-irp" => "the function's page: NULL unless the IRP is; Information only if the operation succeeds",
+    }
+
+    wsk_size_width: SizeWidth, "wsk-size-width", "How many bytes a WSK call writes to OutputSizeReturned.";
+    source "PFN_WSK_CONTROL_SOCKET, its prototype against its text (C-50)";
+    built-in [SizeWidth::Ulong, SizeWidth::Ulong, SizeWidth::SizeT];
+    values {
+        "ULONG" => "the text of the parameter, and the control codes' pages",
+        "SIZE_T" => "the prototype in wsk.h",
+    }
+
+    wsk_size_query: NtStatus, "wsk-size-query", "The status of a WSK query with an OutputSize of 0.";
+    source "WSK pages of the control codes: the size comes upon completion, the status is not said";
+    built-in [
+        NtStatus::STATUS_BUFFER_TOO_SMALL, NtStatus::STATUS_SUCCESS, NtStatus::STATUS_BUFFER_TOO_SMALL
+    ];
+    values {
+        "STATUS_BUFFER_TOO_SMALL" => "any buffer that is too small; in user mode a length of 0 fails too",
+        "STATUS_SUCCESS" => "the call retrieves the size, which is what it was asked for",
+    }
+
+    wsk_irql: WskIrql, "wsk-irql", "The highest level at which the control codes may be asked through WSK.";
+    source "WSK pages of the control codes, IRQL, against PFN_WSK_CONTROL_SOCKET (C-09)";
+    built-in [WskIrql::Passive, WskIrql::Passive, WskIrql::Dispatch];
+    values {
+        "PASSIVE_LEVEL" => "the control codes' pages",
+        "DISPATCH_LEVEL" => "the function's page: but for three codes about address lists",
+    }
+
+    wsk_level: Level, "wsk-level", "Whether WskControlSocket minds a Level with a control code.";
+    source "WSK pages of the control codes, Level, against PFN_WSK_CONTROL_SOCKET (C-49)";
+    built-in [Level::Ignored, Level::Zero, Level::Ignored];
+    values {
+        "ignored" => "the function's page: ignored with WskIoctl",
+        "STATUS_INVALID_PARAMETER" => "the control codes' pages: it is 0",
+    }
+
+    wsk_query_rights: KernelRights, "wsk-query-rights",
+        "Whether a query through WSK asks for administrative rights.";
+    source "WSK pages of the queries, STATUS_ACCESS_DENIED (C-10, U-03)";
+    built-in [KernelRights::Needed, KernelRights::Needed, KernelRights::NotNeeded];
+    values {
+        "STATUS_ACCESS_DENIED" => "the pages list it",
+        "not-needed" => "as in user mode, where the pages list no WSAEACCES",
+    }
+
+    sio_format_alignment: Alignment, "sio-format-alignment",
+        "Whether FwpsQueryConnectionSioFormatRedirectRecords0 minds a buffer that is not pointer-aligned.";
+    source "ddi FwpsQueryConnectionSioFormatRedirectRecords0, OutputBuffer; not documented what follows";
+    built-in [Alignment::Checked, Alignment::Checked, Alignment::Ignored];
+    values {
+        "STATUS_INVALID_PARAMETER" => "the buffer must be aligned",
+        "ignored" => "the records are copied byte by byte",
     }
 
     peer_name_after_redirect: ShownPeer, "peer-name-after-redirect",

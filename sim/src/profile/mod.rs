@@ -22,11 +22,12 @@ use std::fmt;
 pub use fields::{FIELDS, Profile};
 pub use mapped::{FOLLOWS, Follows};
 pub use values::{
-    Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime, ControlPadding,
-    CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine, LateOption,
-    LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer, OtherKind, Peek, PendedBytes,
-    PortRoutine, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SourcePort,
-    SpiLastError, TargetPid, Unaccepted, UnsetSource, Usage,
+    Alignment, Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime,
+    ControlPadding, CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine,
+    KernelRights, LateOption, Level, LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer,
+    OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify,
+    SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError, TargetPid, Unaccepted,
+    UnsetSource, Usage, WskIrql,
 };
 
 /// One row of the table: what a field of [`Profile`] means, and what is known of it.

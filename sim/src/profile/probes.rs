@@ -5,10 +5,12 @@ use super::{FIELDS, Field, Profile};
 use crate::engine::{Action, Condition, Context, Decision, Policy, Redirect, Rule, Test};
 use crate::ids::SocketHandle;
 use crate::memory::Pointer;
+use crate::profile::SizeReturned;
 use crate::socket::{Completion, SocketKind};
 use crate::testing::{Machine, SERVER, SERVER_MAPPED, SILENT, address, at_once, both};
 use crate::trace::Redirection;
-use crate::{ControlCode, Entry, IoctlBuffers, Records, RedirectHandle, SpiPointers, WinsockError};
+use crate::wsk::{BugCheck, Irql, WskControl};
+use crate::{ControlCode, Entry, IoctlBuffers, NtStatus, Records, RedirectHandle, SpiPointers, WinsockError};
 
 const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
 const CONTEXT: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
@@ -301,6 +303,64 @@ const PROBES: &[(&str, Probe)] = &[
         m.w.closesocket(m.app, client).unwrap();
         if there(&mut m) { "both-ends-closed".to_owned() } else { "client-end-closed".to_owned() }
     }),
+    ("wsk-size-returned", |profile| {
+        let taken = |with_irp: bool, with_word: bool| {
+            let (result, _) = wsk_ask(profile.clone(), true, Irql::Passive, [with_irp, with_word], |_| {});
+            result.is_ok_and(NtStatus::is_success)
+        };
+        match [taken(true, true), taken(true, false), taken(false, true)] {
+            [true, true, true] => "both".to_owned(),
+            [true, false, false] => "with-irp".to_owned(),
+            [false, true, true] => "without-irp".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }),
+    ("wsk-size-width", |profile| match wsk_word(profile) {
+        0x0000_0000_0000_0080 => "SIZE_T".to_owned(),
+        0xDEAD_BEEF_0000_0080 => "ULONG".to_owned(),
+        other => format!("{other:x}"),
+    }),
+    ("wsk-size-query", |profile| {
+        wsk_status(profile, true, Irql::Passive, |control| {
+            control.output = Pointer::NULL;
+            control.output_size = 0;
+        })
+    }),
+    ("wsk-irql", |profile| match &*wsk_status(profile, true, Irql::Dispatch, |_| {}) {
+        "IRQL_NOT_LESS_OR_EQUAL" => "PASSIVE_LEVEL".to_owned(),
+        "STATUS_SUCCESS" => "DISPATCH_LEVEL".to_owned(),
+        other => other.to_owned(),
+    }),
+    ("wsk-level", |profile| {
+        match &*wsk_status(profile, true, Irql::Passive, |control| control.level = 0xFFFF) {
+            "STATUS_SUCCESS" => "ignored".to_owned(),
+            other => other.to_owned(),
+        }
+    }),
+    ("wsk-query-rights", |profile| match &*wsk_status(profile, false, Irql::Passive, |_| {}) {
+        "STATUS_SUCCESS" => "not-needed".to_owned(),
+        other => other.to_owned(),
+    }),
+    ("sio-format-alignment", |profile| {
+        let mut m = Machine::new(profile.clone());
+        let driver = m.w.start_driver("driver.sys", true);
+        let output = m.w.allocate(driver, 1024, 0).offset(1);
+        let entry = Entry { handle: RedirectHandle(1), context: None, flow: crate::FlowId(999) };
+        let records = Records::extended(None, &[entry], &profile);
+        let length = records.blob().len() as u64;
+        let status = m.w.fwps_query_connection_sio_format_redirect_records(
+            driver,
+            Irql::Passive,
+            Some(&records),
+            output,
+            length,
+            Pointer::NULL,
+        );
+        match status.unwrap() {
+            NtStatus::STATUS_SUCCESS => "ignored".to_owned(),
+            other => other.to_string(),
+        }
+    }),
     ("peer-name-after-redirect", |profile| {
         let mut m = Machine::new(profile);
         let redirect = to_service(&m);
@@ -523,4 +583,44 @@ fn greatest(end: usize, holds: impl Fn(usize) -> bool) -> usize {
         }
     }
     low
+}
+
+/// A driver asks through WSK for the records of a connection that was redirected to it: what it is told, and the 8 bytes
+/// at `OutputSizeReturned`.
+fn wsk_ask(
+    profile: Profile,
+    elevated: bool,
+    irql: Irql,
+    [with_irp, with_word]: [bool; 2],
+    change: impl Fn(&mut WskControl),
+) -> (Result<NtStatus, BugCheck>, u64) {
+    let mut m = Machine::new(profile);
+    let driver = m.w.start_driver("driver.sys", elevated);
+    let listener = m.w.listen_at(driver, address("127.0.0.1:1001")).unwrap();
+    m.redirect_all(1, Redirect::local(driver.pid, both(1001)));
+    m.connected(SERVER);
+    let accepted = m.w.accept(driver, listener).unwrap().done().unwrap();
+    let (output, place) = (m.w.allocate(driver, 1024, 0), m.w.allocate(driver, 8, 0));
+    m.w.write_memory(driver, place, &[POISON.to_le_bytes(), POISON.to_le_bytes()].concat());
+    let word = if with_word { place } else { Pointer::NULL };
+    let mut control = WskControl::query(RECORDS, output, 1024, word);
+    change(&mut control);
+    let irp = with_irp.then(|| m.w.io_allocate_irp(driver, true).unwrap());
+    let result = m.w.wsk_control_socket(driver, irql, accepted, &control, irp);
+    let word = m.w.read_memory(driver, place, 8).unwrap();
+    (result, u64::from_le_bytes(word.try_into().unwrap()))
+}
+
+/// The same without an IRP where the profile has it so: the word comes under each.
+fn wsk_word(profile: Profile) -> u64 {
+    let with_irp = profile.wsk_size_returned != SizeReturned::WithoutIrp;
+    wsk_ask(profile, true, Irql::Passive, [with_irp, true], |_| {}).1
+}
+
+fn wsk_status(profile: Profile, elevated: bool, irql: Irql, change: impl Fn(&mut WskControl)) -> String {
+    let with_irp = profile.wsk_size_returned != SizeReturned::WithoutIrp;
+    match wsk_ask(profile, elevated, irql, [with_irp, true], change).0 {
+        Ok(status) => status.to_string(),
+        Err(bug_check) => bug_check.to_string(),
+    }
 }

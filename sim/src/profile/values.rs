@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::WinsockError;
+use crate::ntstatus::NtStatus;
 
 /// A type of profile field: text to value and back.
 pub(crate) trait Value: Sized {
@@ -205,6 +206,50 @@ choices! {
         /// When the redirect handle is destroyed, or both ends of the connection are closed.
         HandleDestroyed = "handle-destroyed",
     }
+    /// Which size a WSK call reports, and where.
+    SizeReturned {
+        /// It is given an IRP and a pointer for the size, and reports in both, whether the buffer suffices or not.
+        WithIrp = "with-irp",
+        /// With an IRP the pointer must be NULL, and `Information` tells the size of what was stored alone.
+        WithoutIrp = "without-irp",
+        /// Either is accepted, and wherever there is a place the size is reported.
+        Both = "both",
+    }
+    /// How many bytes a WSK call writes to `OutputSizeReturned`.
+    SizeWidth {
+        /// 4.
+        Ulong = "ULONG",
+        /// 8.
+        SizeT = "SIZE_T",
+    }
+    /// The highest level that `WskControlSocket` with the control codes may be called at.
+    WskIrql {
+        /// `PASSIVE_LEVEL`.
+        Passive = "PASSIVE_LEVEL",
+        /// `DISPATCH_LEVEL`.
+        Dispatch = "DISPATCH_LEVEL",
+    }
+    /// Whether `WskControlSocket` minds a level of a socket option where it is given a control code.
+    Level {
+        /// Anything but 0 is STATUS_INVALID_PARAMETER.
+        Zero = "STATUS_INVALID_PARAMETER",
+        /// It is not looked at.
+        Ignored = "ignored",
+    }
+    /// Whether a driver's query asks for administrative rights of the security context that it runs in.
+    KernelRights {
+        /// Without them it fails with STATUS_ACCESS_DENIED.
+        Needed = "STATUS_ACCESS_DENIED",
+        /// Any driver may ask.
+        NotNeeded = "not-needed",
+    }
+    /// Whether a buffer that must be aligned is looked at.
+    Alignment {
+        /// One that is not is STATUS_INVALID_PARAMETER.
+        Checked = "STATUS_INVALID_PARAMETER",
+        /// It is written all the same.
+        Ignored = "ignored",
+    }
     /// What `getpeername` shows the end whose connect was redirected.
     ShownPeer {
         /// The destination that it asked for.
@@ -349,6 +394,16 @@ impl Value for Answer {
 }
 
 impl Value for WinsockError {
+    fn to_text(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::by_name(text)
+    }
+}
+
+impl Value for NtStatus {
     fn to_text(&self) -> String {
         self.to_string()
     }

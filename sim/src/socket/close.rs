@@ -40,6 +40,7 @@ impl World {
         for request in self.notifications.requests_on(id) {
             self.abort(request);
         }
+        self.cancel_irps(id);
         self.forget_socket(id);
         match &socket.state {
             State::Unconnected | State::Failed(_) | State::Connecting { pending: None, .. } => {}
