@@ -57,16 +57,17 @@ pub struct Catalogue {
 }
 
 /// The files of the catalogue.
-const FILES: [(&str, &str); 6] = [
+const FILES: &[(&str, &str)] = &[
     ("callout.yaml", include_str!("../requirements/callout.yaml")),
     ("chains.yaml", include_str!("../requirements/chains.yaml")),
     ("context.yaml", include_str!("../requirements/context.yaml")),
     ("records.yaml", include_str!("../requirements/records.yaml")),
     ("set.yaml", include_str!("../requirements/set.yaml")),
+    ("overlapped.yaml", include_str!("../requirements/overlapped.yaml")),
     ("sockets.yaml", include_str!("../requirements/sockets.yaml")),
 ];
 
-static BUILT_IN: LazyLock<Result<Catalogue, Diagnostic>> = LazyLock::new(|| Catalogue::read(&FILES));
+static BUILT_IN: LazyLock<Result<Catalogue, Diagnostic>> = LazyLock::new(|| Catalogue::read(FILES));
 static EMPTY: LazyLock<Catalogue> = LazyLock::new(Catalogue::default);
 
 impl Catalogue {
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn built_in_catalogue_can_be_read_and_names_known_profile_fields() {
-        let catalogue = Catalogue::read(&FILES).unwrap();
+        let catalogue = Catalogue::read(FILES).unwrap();
         assert!(catalogue.requirements.len() > 100);
         for requirement in catalogue.iter() {
             for field in &requirement.values {

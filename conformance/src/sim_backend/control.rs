@@ -255,12 +255,17 @@ impl SimBackend {
         word: Option<Word>,
     ) -> Observation {
         let Asked { caller, output_length, .. } = *asked;
+        // Without a word a caller cannot tell how much of the buffer was written.
         let count = match (result, word) {
             (Ok(()), Some(Word::Value(bytes))) => bytes.min(output_length),
+            (Ok(()), None) => output_length,
             _ => 0,
         };
         let stored = asked.output.map(|output| Stored {
-            bytes: self.world.read_memory(caller, output.pointer, count).unwrap_or_default().into(),
+            bytes: match word {
+                Some(_) => self.world.read_memory(caller, output.pointer, count).unwrap_or_default().into(),
+                None => Arc::default(),
+            },
             rest_untouched: self.is_untouched(caller, output, count)
                 && self.is_untouched(caller, output, output_length),
         });

@@ -130,7 +130,12 @@ impl JsonSchema for ErrorExpect {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let names: Vec<&str> = WinsockError::ALL.iter().map(|(name, _, _)| *name).collect();
         let parts = generator.subschema_for::<ErrorParts>();
-        schemars::json_schema!({ "oneOf": [{"enum": names}, parts] })
+        let number = serde_json::json!({
+            "type": "string",
+            "pattern": "^-?[0-9]+$",
+            "description": "A code that has no name here.",
+        });
+        schemars::json_schema!({ "oneOf": [{"enum": names}, number, parts] })
     }
 }
 
