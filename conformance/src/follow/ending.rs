@@ -177,6 +177,8 @@ pub enum Note {
     Context(Result<u32, Unanswered>),
     /// It took the connection for one that was not redirected, and served it itself.
     ServesItself,
+    /// It asked for the original destination.
+    OriginalDestination(Result<(), WinsockError>),
     /// It could not bind the socket that it was to dial with.
     NotBound(WinsockError),
     /// It set the records.
@@ -193,6 +195,8 @@ impl fmt::Display for Note {
             }
             Self::Context(Ok(bytes)) => write!(f, "fetches the context: {bytes} bytes"),
             Self::Context(Err(error)) => write!(f, "asks for the context: {error}"),
+            Self::OriginalDestination(Ok(())) => f.write_str("learns the original destination"),
+            Self::OriginalDestination(Err(error)) => write!(f, "asks for the original destination: {error}"),
             Self::NotBound(error) => write!(f, "binds a socket: {error}"),
             Self::Set(when, result) => {
                 f.write_str(match when {

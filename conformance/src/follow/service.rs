@@ -156,6 +156,8 @@ pub enum Destination {
     /// From the context, which starts with it.
     #[default]
     Context,
+    /// From SO_ORIGINAL_DST of the socket that it asks on.
+    OriginalDst,
     /// It knows it.
     Fixed(Endpoint),
 }

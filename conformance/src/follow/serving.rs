@@ -85,6 +85,16 @@ impl Follower {
         }
         let dial = match &service.destination {
             Destination::Fixed(endpoint) => Dial::Endpoint(endpoint.clone()),
+            Destination::OriginalDst => {
+                let told = self.fresh_name(&format!("{name}/original-destination"));
+                let call = Call::original_destination(asked);
+                let error = apply(backend, &process, Some(&told), call)?.error();
+                hop.then.push(Note::OriginalDestination(error.map_or(Ok(()), Err)));
+                if error.is_some() {
+                    return Ok(Decided::Ends(give_up));
+                }
+                Dial::Context(told)
+            }
             Destination::Context => {
                 let context = self.fresh_name(&format!("{name}/context"));
                 let answer = ask(backend, &process, &asked, &context, &service.context, Call::QueryContext)?;

@@ -2,7 +2,7 @@
 
 use super::expect::Expect;
 use super::format::Case;
-use crate::follow::{DialFamily, End, ListenFamilies};
+use crate::follow::{Destination, DialFamily, End, ListenFamilies};
 use crate::vocabulary::{Call, Feature, Features, LOCAL, PointerKind, SocketFamily};
 
 /// What a case needs of a backend: what it says, and what follows from what it does.
@@ -20,6 +20,7 @@ pub(super) fn of(case: &Case) -> Features {
     for service in case.services.values() {
         let dials = |family| service.dial.contains(&family);
         needs(dials(DialFamily::Ipv6), Feature::Ipv6);
+        needs(service.destination == Destination::OriginalDst, Feature::OriginalDestination);
         needs(dials(DialFamily::Mapped) || service.families == ListenFamilies::Dual, Feature::DualStack);
     }
     for step in &case.steps {
@@ -50,6 +51,7 @@ fn features_of(call: &Call) -> Vec<Feature> {
         Call::Socket { family: SocketFamily::Dual, .. } => vec![Feature::DualStack],
         Call::AcceptEx { .. } | Call::Connect { ex: true, .. } => vec![Feature::ExtensionFunctions],
         Call::Duplicate { .. } => vec![Feature::Duplicate],
+        Call::OriginalDestination { .. } => vec![Feature::OriginalDestination],
         Call::Advance { .. } => vec![Feature::VirtualTime],
         Call::Describe { .. } | Call::CountContexts {} | Call::CountAll {} => vec![Feature::KernelView],
         Call::QueryRecords(query) | Call::QueryContext(query) => invalid(&[

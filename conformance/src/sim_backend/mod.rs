@@ -6,6 +6,7 @@ mod callouts;
 mod control;
 mod hop;
 mod operations;
+mod original_destination;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -238,6 +239,7 @@ impl SimBackend {
                 Ok(Observation { state: Some(state), ..Observation::new(Outcome::Ok) })
             }
             Call::Connect { .. } => self.connect(caller, op),
+            Call::OriginalDestination { .. } => self.original_destination(caller, op),
             _ => self.socket_call(caller, op),
         }
     }

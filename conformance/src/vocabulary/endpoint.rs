@@ -112,8 +112,8 @@ impl JsonSchema for Endpoint {
 pub enum Dial {
     /// An endpoint.
     Endpoint(Endpoint),
-    /// The destination at the start of a redirect context, by the name of the query that it came from. Written
-    /// `context NAME`.
+    /// The destination at the start of a redirect context, or what SO_ORIGINAL_DST told, by the name of the query that
+    /// it came from. Written `context NAME`.
     Context(Name),
 }
 
@@ -149,7 +149,7 @@ impl JsonSchema for Dial {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "`PLACE:PORT`, or `context NAME` with the name of a context query.",
+            "description": "`PLACE:PORT`, or `context NAME` with the name of a query for the context or the original destination.",
             "type": "string",
         })
     }

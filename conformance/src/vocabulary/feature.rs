@@ -26,6 +26,8 @@ pub enum Feature {
     Duplicate,
     /// Connections can be redirected: callouts can be installed.
     Redirect,
+    /// SO_ORIGINAL_DST, which only newer builds of Windows have.
+    OriginalDestination,
     /// Several callouts can redirect at once.
     MultiVendor,
     /// Hosts beside the local one.
@@ -47,7 +49,7 @@ pub type Features = BTreeSet<Feature>;
 
 impl Feature {
     /// Every feature, with its meaning.
-    pub const ALL: [(Self, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::Tcp, "TCP sockets"),
         (Self::Ipv6, "IPv6 sockets"),
         (Self::DualStack, "IPv6 sockets that serve IPv4 too"),
@@ -59,6 +61,7 @@ impl Feature {
         ),
         (Self::Duplicate, "descriptors of one socket in several processes"),
         (Self::Redirect, "connections can be redirected: callouts can be installed"),
+        (Self::OriginalDestination, "SO_ORIGINAL_DST, which only newer builds of Windows have"),
         (Self::MultiVendor, "several callouts can redirect at once"),
         (Self::RemoteHost, "hosts beside the local one"),
         (Self::Elevation, "processes with and without administrative rights"),
@@ -80,6 +83,7 @@ impl Feature {
             Self::FaultInjection => "fault-injection",
             Self::Duplicate => "duplicate",
             Self::Redirect => "redirect",
+            Self::OriginalDestination => "original-destination",
             Self::MultiVendor => "multi-vendor",
             Self::RemoteHost => "remote-host",
             Self::Elevation => "elevation",

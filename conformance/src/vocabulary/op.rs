@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    CalloutSpec, Condition, Dial, Endpoint, HostSpec, Input, Inside, Name, Output, Overlapped, PointerKind,
-    ProcessSpec, Query, SetRecords, Spi,
+    CalloutSpec, Condition, Dial, Endpoint, HostSpec, Input, Inside, Length, Name, Output, Overlapped,
+    PointerKind, ProcessSpec, Query, SetRecords, Spi,
 };
 
 /// A call by a thread of a process, and the name that its result gets.
@@ -176,6 +176,18 @@ pub enum Call {
         /// The socket.
         socket: Name,
     },
+    /// `getsockopt` with SO_ORIGINAL_DST: the destination that the client of a redirected connection asked for. The
+    /// result is its address, which can be dialled as a context can.
+    OriginalDestination {
+        /// The accepted socket.
+        socket: Name,
+        /// The level.
+        #[serde(default)]
+        level: OptionLevel,
+        /// What `optlen` points to; by default the size of a SOCKADDR_STORAGE.
+        #[serde(default = "sockaddr_storage")]
+        length: Length,
+    },
     /// `WSAIoctl` with SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS. The result is the records.
     QueryRecords(Query),
     /// `WSAIoctl` with SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT. The result is the context.
@@ -327,6 +339,10 @@ fn backlog() -> u32 {
     5
 }
 
+fn sockaddr_storage() -> Length {
+    Length::Bytes(128)
+}
+
 fn receive_length() -> u32 {
     4096
 }
@@ -336,6 +352,12 @@ fn wait_limit() -> u32 {
 }
 
 impl Call {
+    /// The question for the original destination, as Envoy asks it.
+    #[must_use]
+    pub fn original_destination(socket: Name) -> Self {
+        Self::OriginalDestination { socket, level: OptionLevel::default(), length: sockaddr_storage() }
+    }
+
     /// The name that YAML has for this call.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -359,6 +381,7 @@ impl Call {
             Self::Duplicate { .. } => "duplicate",
             Self::LocalName { .. } => "local-name",
             Self::PeerName { .. } => "peer-name",
+            Self::OriginalDestination { .. } => "original-destination",
             Self::QueryRecords(_) => "query-records",
             Self::QueryContext(_) => "query-context",
             Self::SetRecords(_) => "set-records",
@@ -429,6 +452,17 @@ impl fmt::Display for SocketFamily {
             Self::Dual => "dual",
         })
     }
+}
+
+/// At which level an option is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptionLevel {
+    /// SOL_IP on an IPv4 socket, SOL_IPV6 on another.
+    #[default]
+    Family,
+    /// SOL_SOCKET.
+    Socket,
 }
 
 /// Which direction `shutdown` ends.

@@ -83,6 +83,7 @@ impl Call {
             | Self::Close { socket }
             | Self::LocalName { socket }
             | Self::PeerName { socket }
+            | Self::OriginalDestination { socket, .. }
             | Self::Ioctl { socket, .. }
             | Self::Stall { socket }
             | Self::Resume { socket }
@@ -129,6 +130,7 @@ impl Call {
             Self::Receive { .. } | Self::GetResult { .. } => &[Role::Blob, Role::Pending],
             Self::AcceptEx { .. } | Self::Connect { .. } => &[Role::Pending],
             Self::CreatePort {} => &[Role::Port],
+            Self::OriginalDestination { .. } => &[Role::Blob],
             Self::QueryRecords(_) | Self::QueryContext(_) => &[Role::Blob, Role::Pending, Role::Operation],
             Self::SetRecords(_) | Self::Ioctl { .. } => &[Role::Pending, Role::Operation],
             _ => &[],

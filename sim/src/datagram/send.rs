@@ -137,7 +137,10 @@ impl World {
             contexts.extend(self.contexts_of_connect(id));
             let (client, server) = (End::new(local), End::new(address::unmapped(target)));
             let datagrams = Some(traffic);
-            self.flows.insert(flow, Arc::new(Flow { client, server, records, contexts, datagrams }));
+            self.flows.insert(
+                flow,
+                Arc::new(Flow { client, server, records, original: None, contexts, datagrams }),
+            );
             if let Some(datagrams) = self.datagrams_mut(id) {
                 datagrams.flows.insert(address::unmapped(destination), flow);
             }

@@ -5,9 +5,9 @@ use super::values::{
     Alignment, Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime,
     ControlPadding, CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine,
     KernelRights, LateOption, Level, LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer,
-    OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify,
-    SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError, TargetPid, Unaccepted,
-    UnsetSource, Usage, Value, WskIrql,
+    OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock,
+    RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError,
+    TargetPid, Unaccepted, UnsetSource, Usage, Value, WskIrql,
 };
 use crate::error::WinsockError;
 use crate::ntstatus::NtStatus;
@@ -692,6 +692,25 @@ profile! {
     values {
         "unassigned" => "Guest Proxy Agent handles a source port of 0",
         "assigned" => "TCP packet flows: RESOURCE_ASSIGNMENT comes before CONNECT_REDIRECT",
+    }
+
+    original_destination_level: OriginalLevel, "original-destination-level",
+        "The levels at which getsockopt knows SO_ORIGINAL_DST; at the others it fails with WSAENOPROTOOPT.";
+    source "Windows SDK ws2def.h; envoyproxy/envoy source/common/network/utility.cc, getOriginalDst";
+    built-in [OriginalLevel::Any, OriginalLevel::Any, OriginalLevel::Any];
+    values {
+        "any" => "the header and Envoy are both right",
+        "family" => "Envoy asks at SOL_IP, and for IPv6 at SOL_IPV6",
+        "socket" => "ws2def.h has it among the options of SOL_SOCKET",
+    }
+
+    original_destination_absent: OriginalAbsent, "original-destination-absent",
+        "SO_ORIGINAL_DST on a socket to which no connection was redirected.";
+    source "not documented; docs/behaviour.md, \"The original destination\"";
+    built-in [OriginalAbsent::Invalid, OriginalAbsent::Invalid, OriginalAbsent::Invalid];
+    values {
+        "WSAEINVAL" => "as STATUS_NOT_FOUND is mapped, and as the queries fail",
+        "local-address" => "what Envoy's filter says of a connection that was not redirected",
     }
 
     unroutable_source: WinsockError, "unroutable-source",

@@ -25,9 +25,9 @@ pub use values::{
     Alignment, Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime,
     ControlPadding, CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine,
     KernelRights, LateOption, Level, LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer,
-    OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock, RemoteAfterLocal, SameClassify,
-    SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError, TargetPid, Unaccepted,
-    UnsetSource, Usage, WskIrql,
+    OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock,
+    RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError,
+    TargetPid, Unaccepted, UnsetSource, Usage, WskIrql,
 };
 
 /// One row of the table: what a field of [`Profile`] means, and what is known of it.

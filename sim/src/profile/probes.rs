@@ -393,6 +393,23 @@ const PROBES: &[(&str, Probe)] = &[
         let socket = m.socket(SocketKind::V6);
         or_ok(m.connect(socket, SERVER_MAPPED).map(drop), "connected")
     }),
+    ("original-destination-level", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        let (_, accepted) = m.redirected(redirect);
+        let ask = |level| m.w.getsockopt_original_dst(m.service, accepted, level, 128).is_ok();
+        match (ask(crate::SOL_IP), ask(crate::SOL_SOCKET)) {
+            (true, true) => "any".to_owned(),
+            (true, false) => "family".to_owned(),
+            (false, true) => "socket".to_owned(),
+            (false, false) => "none".to_owned(),
+        }
+    }),
+    ("original-destination-absent", |profile| {
+        let mut m = Machine::new(profile);
+        let (_, accepted) = m.pair();
+        or_ok(m.w.getsockopt_original_dst(m.service, accepted, crate::SOL_IP, 128).map(drop), "local-address")
+    }),
     ("record-header-bytes", |profile| {
         let [one, two] = blob_lengths(profile);
         (2 * one - two).to_string()

@@ -105,6 +105,22 @@ choices! {
         /// It fails with WSAEOPNOTSUPP.
         NotSupported = "WSAEOPNOTSUPP",
     }
+    /// The levels at which SO_ORIGINAL_DST is an option.
+    OriginalLevel {
+        /// SOL_SOCKET, and that of the socket's family.
+        Any = "any",
+        /// SOL_IP on IPv4 sockets, SOL_IPV6 on others.
+        Family = "family",
+        /// SOL_SOCKET.
+        Socket = "socket",
+    }
+    /// What SO_ORIGINAL_DST gives on a socket to which nothing was redirected.
+    OriginalAbsent {
+        /// It fails with WSAEINVAL.
+        Invalid = "WSAEINVAL",
+        /// The socket's own address, as `getsockname`.
+        LocalAddress = "local-address",
+    }
     /// Which part of an output buffer must be valid memory.
     Probe {
         /// All of the length that the caller gave.

@@ -205,7 +205,7 @@ impl World {
             return Ok(Reached::Waiting(pending));
         };
 
-        let flow = self.open_flow(id, local, target, recorded);
+        let flow = self.open_flow(id, local, destination, target, recorded);
         let peer = match self.profile.peer_name_after_redirect {
             ShownPeer::Original => destination,
             ShownPeer::Redirected => address::written_in(family, target),
@@ -231,6 +231,7 @@ impl World {
         &mut self,
         client: SocketId,
         local: SocketAddr,
+        destination: SocketAddr,
         target: SocketAddr,
         recorded: Vec<Version>,
     ) -> FlowId {
@@ -238,8 +239,14 @@ impl World {
         // Shared, so that the records can be made while the rest of the world changes.
         let earlier = self.sockets.get(&client).and_then(|socket| socket.records.clone());
         let (records, contexts) = self.leave_records(id, earlier.as_deref(), recorded);
-        let flow =
-            Flow { client: End::new(local), server: End::new(target), records, contexts, datagrams: None };
+        let flow = Flow {
+            client: End::new(local),
+            server: End::new(target),
+            original: records.is_some().then_some(destination),
+            records,
+            contexts,
+            datagrams: None,
+        };
         self.flows.insert(id, Arc::new(flow));
         id
     }

@@ -33,6 +33,8 @@ pub(crate) struct Flow {
     pub(crate) server: End,
     /// What the acceptor can ask for; `None` where the connection was not redirected to it.
     pub(crate) records: Option<Arc<Records>>,
+    /// The destination that the client of a redirected connection asked for; `None` where there are no records.
+    pub(crate) original: Option<SocketAddr>,
     /// The contexts that are freed with this connection.
     pub(crate) contexts: Vec<ContextId>,
     /// What a flow of datagrams is beside this; TCP's connections have none.

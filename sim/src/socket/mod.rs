@@ -15,6 +15,7 @@ mod condition;
 mod connect;
 mod data;
 mod flow;
+mod original_destination;
 mod pending;
 mod protocol;
 mod route;
@@ -23,6 +24,7 @@ mod waiting;
 
 pub use condition::Decided;
 pub use data::Shutdown;
+pub use original_destination::{SO_ORIGINAL_DST, SOL_IP, SOL_IPV6, SOL_SOCKET};
 pub use pending::{Completed, Completion};
 pub use protocol::Protocol;
 pub use state::SocketState;

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use wfp_conformance::vocabulary::{
     Call, CalloutSpec, ContextSpec, DecisionSpec, Dial, Endpoint, HandleSpec, HostSpec, Input, IoctlCode,
-    Length, Match, Name, Op, Output, Place, PointerKind, ProcessSpec, Query, RedirectTo, RuleSpec,
-    SetRecords, SetUp, ShutdownHow, SocketFamily, StateName, TargetPidSpec,
+    Length, Match, Name, Op, OptionLevel, Output, Place, PointerKind, ProcessSpec, Query, RedirectTo,
+    RuleSpec, SetRecords, SetUp, ShutdownHow, SocketFamily, StateName, TargetPidSpec,
 };
 use wfp_sim::Profile;
 use wfp_sim::profile::FIELDS;
@@ -232,6 +232,9 @@ fn socket_call() -> BoxedStrategy<Call> {
     let send = (name(), ".{0,3}").prop_map(|(socket, data)| Call::Send { socket, data });
     let receive = (name(), prop_oneof![0..5_u32, Just(u32::MAX)])
         .prop_map(|(socket, length)| Call::Receive { socket, length });
+    let level = select(vec![OptionLevel::Family, OptionLevel::Socket]);
+    let original_destination = (name(), level, length())
+        .prop_map(|(socket, level, length)| Call::OriginalDestination { socket, level, length });
     let how = select(vec![ShutdownHow::Receive, ShutdownHow::Send, ShutdownHow::Both]);
     let shutdown = (name(), how).prop_map(|(socket, how)| Call::Shutdown { socket, how });
     let duplicate = (name(), process()).prop_map(|(socket, process)| Call::Duplicate { socket, process });
@@ -251,6 +254,7 @@ fn socket_call() -> BoxedStrategy<Call> {
         1 => duplicate,
         1 => name().prop_map(|socket| Call::LocalName { socket }),
         1 => name().prop_map(|socket| Call::PeerName { socket }),
+        1 => original_destination,
     ]
     .boxed()
 }

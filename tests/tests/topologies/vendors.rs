@@ -241,7 +241,7 @@ fn service() -> BoxedStrategy<Service> {
         prop_oneof![5 => Just(SetLength::Stored), 1 => Just(SetLength::Buffer)],
     );
     let dialling = (
-        prop_oneof![5 => Just(Destination::Context), 1 => fixed],
+        prop_oneof![5 => Just(Destination::Context), 1 => Just(Destination::OriginalDst), 1 => fixed],
         prop::collection::vec(dials, 1..4),
         prop::option::weighted(0.3, bind),
         prop::option::weighted(0.2, Just(Name::from("helper"))),
