@@ -1,7 +1,9 @@
-//! How fast the model is: chains of vendors, control codes, and chains by their length. Figures: README.md here.
+//! How fast the model is: chains of vendors, control codes, overlapped or not, and chains by their length. Figures: README.md here.
 
 #[cfg(not(windows))]
 mod chain;
+#[cfg(not(windows))]
+mod overlapped;
 
 #[cfg(not(windows))]
 mod benches {
@@ -46,7 +48,7 @@ mod benches {
         }
     }
 
-    criterion::criterion_group!(all, two_vendors, queries, by_length);
+    criterion::criterion_group!(all, two_vendors, queries, crate::overlapped::completions, by_length);
 }
 
 #[cfg(not(windows))]

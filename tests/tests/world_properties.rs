@@ -2,6 +2,8 @@
 
 #[path = "world_properties/calls.rs"]
 mod calls;
+#[path = "world_properties/operations.rs"]
+mod operations;
 #[path = "world_properties/run.rs"]
 mod run;
 #[path = "world_properties/watched.rs"]
@@ -82,7 +84,10 @@ proptest! {
     fn worlds_that_differ_in_what_came_and_went_have_one_canonical_form(calls in calls(1..80)) {
         let plain_calls = calls.into_iter().filter(|call| {
             // What these leave in memory, or make of a process, names numbers that differ.
-            !matches!(call, Call::Ioctl { .. } | Call::StartProcess { .. } | Call::StartThread { .. })
+            !matches!(
+                call,
+                Call::Ioctl { .. } | Call::Operate(_) | Call::StartProcess { .. } | Call::StartThread { .. }
+            )
         });
         let [mut plain, mut used] = [(), ()].map(|()| Run::new(wfp_sim::Profile::documented()));
         // Both have had as many processes in the end: their numbers are not made equal.

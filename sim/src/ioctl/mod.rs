@@ -30,7 +30,7 @@ use crate::records::Records;
 use crate::socket::{Completion, Connection, Flow, Protocol, Side, Socket, State};
 use crate::world::{Process, World};
 
-use self::precedence::Stage;
+use self::precedence::{Stage, Whole};
 
 pub use precedence::{Cause, PRECEDENCE};
 pub(crate) use request::Request;
@@ -148,8 +148,6 @@ struct Settled {
     needed: u32,
     /// What SET was given, where that is records.
     records: Option<Arc<Records>>,
-    /// Whether it failed because the output buffer is too small.
-    too_small: bool,
 }
 
 impl World {
@@ -171,6 +169,7 @@ impl World {
     }
 
     /// The same, with the thread that the completion routine is called in.
+    #[inline]
     fn control(
         &mut self,
         caller: Caller,
@@ -183,17 +182,11 @@ impl World {
         let operation = Operation::of(code);
         let overlapped = self.is_overlapped_call(id, buffers);
         let asked = Asked { caller, id, operation, buffers, overlapped };
-        let stage = match operation {
-            Some(Operation::Flush) | None => Stage::Whole,
-            Some(_) if self.is_stalled(id) => Stage::Arguments,
-            Some(_) => Stage::Whole,
-        };
-        let settled = self.settle(&asked, stage, None);
         let routine = (overlapped && !buffers.routine.is_null()).then_some((buffers.routine, routine_thread));
-        if let (Stage::Arguments, Ok(()), Some(id), Some(operation)) = (stage, settled.result, id, operation)
-        {
-            return self.wait(&asked, id, operation, settled.records, routine);
+        if self.is_stalled(id) && operation != Some(Operation::Flush) {
+            return self.wait(&asked, routine);
         }
+        let settled = self.settle::<Whole>(&asked, None);
         self.report(caller.pid, buffers, &settled);
         settled.result.map_err(|failure| failure.error)?;
         if let Some(id) = id {
@@ -210,7 +203,8 @@ impl World {
 
     /// Finds out how a call comes out, and does what it is to do unless only its arguments are asked about.
     /// `taken` is the input of a SET that was made before.
-    fn settle(&mut self, asked: &Asked<'_>, stage: Stage, taken: Option<Arc<Records>>) -> Settled {
+    #[inline]
+    fn settle<S: Stage>(&mut self, asked: &Asked<'_>, taken: Option<Arc<Records>>) -> Settled {
         let Asked { caller: Caller { pid, tid }, id, operation, buffers, overlapped } = *asked;
         // What is lent from the rest of the world is written to memory, so they are taken apart here.
         let Self {
@@ -235,19 +229,18 @@ impl World {
             has_port: overlapped && id.is_some_and(|id| notifications.has_port(id)),
             output,
             records: match operation {
-                Some(Operation::SetRecords) if stage != Stage::Rest => {
+                Some(Operation::SetRecords) if S::AT_ONCE => {
                     set_records::input(memory, pid, buffers, profile, flows)
                 }
                 _ => taken,
             },
         };
-        let failure = call.first_failure(stage);
+        let failure = call.first_failure::<S>();
         let needed = u32::try_from(output.map_or(0, <[u8]>::len)).unwrap_or(u32::MAX);
-        let mut settled = Settled { result: Ok(()), needed, records: call.records, too_small: false };
-        if let Some((cause, failure)) = failure {
+        let mut settled = Settled { result: Ok(()), needed, records: call.records };
+        if let Some(failure) = failure {
             settled.result = Err(failure);
-            settled.too_small = matches!(cause, Cause::SizeQuery | Cause::TooSmall);
-        } else if stage != Stage::Arguments {
+        } else if S::WHEN_ANSWERED {
             if let Some(output) = output
                 && !memory.write(pid, buffers.output, output)
             {
@@ -262,6 +255,7 @@ impl World {
     }
 
     /// Writes the bytes-returned word.
+    #[inline]
     fn report(&mut self, pid: Pid, buffers: &IoctlBuffers, settled: &Settled) {
         let bytes = match settled.result {
             Ok(()) | Err(Failure { bytes: BytesReturned::Needed, .. }) => settled.needed,

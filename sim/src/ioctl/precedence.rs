@@ -71,15 +71,34 @@ pub enum Cause {
     SetStale,
 }
 
-/// Which causes are asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// All.
-    Whole,
-    /// Those that show as soon as a call is made, though it has to wait.
-    Arguments,
-    /// The others, when it is answered.
-    Rest,
+/// Which causes are asked about. A type each, so that every stage is compiled for itself.
+pub(super) trait Stage {
+    /// Whether those are that show as soon as a call is made, though it has to wait.
+    const AT_ONCE: bool;
+    /// Whether the others are.
+    const WHEN_ANSWERED: bool;
+}
+
+/// The whole call, which is answered as soon as it is made.
+pub(super) struct Whole;
+/// A call that has to wait, when it is made.
+pub(super) struct Made;
+/// The same, when it is answered.
+pub(super) struct Answered;
+
+impl Stage for Whole {
+    const AT_ONCE: bool = true;
+    const WHEN_ANSWERED: bool = true;
+}
+
+impl Stage for Made {
+    const AT_ONCE: bool = true;
+    const WHEN_ANSWERED: bool = false;
+}
+
+impl Stage for Answered {
+    const AT_ONCE: bool = false;
+    const WHEN_ANSWERED: bool = true;
 }
 
 /// Declares [`PRECEDENCE`] and what follows from it, so that the order stands in one place.
@@ -91,16 +110,16 @@ macro_rules! precedence {
 
         impl Call<'_> {
             /// How the call fails, if it does: by the first cause of [`PRECEDENCE`] that holds.
-            pub(super) fn first_failure(&self, stage: Stage) -> Option<(Cause, Failure)> {
+            pub(super) fn first_failure<S: Stage>(&self) -> Option<Failure> {
                 // Written out, not a loop over the table: so each step is compiled for its cause alone.
-                if stage != Stage::Rest {
+                if S::AT_ONCE {
                     $(if let Some(failure) = self.failure(Cause::$first) {
-                        return Some((Cause::$first, failure));
+                        return Some(failure);
                     })*
                 }
-                if stage != Stage::Arguments {
+                if S::WHEN_ANSWERED {
                     $(if let Some(failure) = self.failure(Cause::$rest) {
-                        return Some((Cause::$rest, failure));
+                        return Some(failure);
                     })*
                 }
                 None

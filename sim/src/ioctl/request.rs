@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use super::precedence::Stage;
+use super::precedence::{Answered, Made};
 use super::{Asked, IoctlBuffers, Operation};
 use crate::canonical::Renumber;
 use crate::error::WinsockError;
 use crate::ids::{Caller, PendingId, Pid, SocketHandle, SocketId, Tid};
 use crate::memory::Pointer;
 use crate::overlapped::Notify;
-use crate::profile::{PendedBytes, Profile};
+use crate::profile::{Failure, PendedBytes, Profile};
 use crate::records::Records;
 use crate::socket::{Completed, Completion, Pending, PendingCall};
 use crate::world::World;
@@ -80,20 +80,26 @@ impl World {
         Ok(())
     }
 
-    /// A call whose arguments are acceptable cannot be answered yet.
+    /// A call cannot be answered yet: it waits, unless it is refused for what shows at once.
+    #[cold]
     pub(super) fn wait(
         &mut self,
         asked: &Asked<'_>,
-        socket: SocketId,
-        operation: Operation,
-        records: Option<Arc<Records>>,
         routine: Option<(Pointer, Tid)>,
     ) -> Result<Completion<()>, WinsockError> {
-        let Asked { caller, buffers, overlapped, .. } = *asked;
-        if !overlapped && self.sockets.get(&socket).is_some_and(|socket| socket.kind.nonblocking) {
-            return Err(WinsockError::WSAEWOULDBLOCK);
+        let Asked { caller, id, operation, buffers, overlapped } = *asked;
+        let mut settled = self.settle::<Made>(asked, None);
+        let nonblocking = |id| self.sockets.get(&id).is_some_and(|socket| socket.kind.nonblocking);
+        if settled.result.is_ok() && !overlapped && id.is_some_and(nonblocking) {
+            settled.result = Err(Failure::new(WinsockError::WSAEWOULDBLOCK, self.profile.bytes_on_error));
         }
+        if let Err(failure) = settled.result {
+            self.report(caller.pid, buffers, &settled);
+            return Err(failure.error);
+        }
+        let (Some(socket), Some(operation)) = (id, operation) else { return Err(WinsockError::WSAENOTSOCK) };
         let notify = overlapped.then(|| self.begin_overlapped(caller.pid, buffers.overlapped, routine));
+        let records = settled.records;
         let request = Request { socket, operation, buffers: *buffers, records, notify };
         let pending = self.pend(caller, PendingCall::Ioctl(Box::new(request)));
         self.notifications.requests.insert((socket, pending));
@@ -111,13 +117,15 @@ impl World {
             buffers,
             overlapped: notify.is_some(),
         };
-        let settled = self.settle(&asked, Stage::Rest, records.clone());
+        let settled = self.settle::<Answered>(&asked, records.clone());
         if notify.is_none() {
             self.report(owner.pid, buffers, &settled);
         }
+        // What could not be asked about needs nothing: where more is needed than there is, that is the cause.
+        let too_small = settled.needed > buffers.output_length;
         let bytes = match settled.result {
             Ok(()) => settled.needed,
-            Err(_) if settled.too_small && self.profile.bytes_of_pended_failure == PendedBytes::Needed => {
+            Err(_) if too_small && self.profile.bytes_of_pended_failure == PendedBytes::Needed => {
                 settled.needed
             }
             Err(_) => 0,

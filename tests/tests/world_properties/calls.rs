@@ -11,6 +11,8 @@ use wfp_sim::engine::{
 use wfp_sim::profile::{FIELDS, Profile};
 use wfp_sim::{RedirectHandle, RedirectState, Shutdown, SocketKind};
 
+use crate::operations::{Operate, operate};
+
 /// A place in a list of what was collected, counted from its end; taken modulo its length.
 pub(crate) type Place = usize;
 
@@ -124,9 +126,14 @@ pub(crate) enum Call {
     Ioctl {
         socket: Pick,
         code: u32,
-        pointers: [(Place, u64); 3],
+        /// Input, output, word, `WSAOVERLAPPED`, routine.
+        pointers: [(Place, u64); 5],
         lengths: [u32; 2],
+        /// `lpThreadId` and `lpErrno`, where the provider itself is called.
+        provider: Option<(Place, Place)>,
     },
+    /// About control codes that go on.
+    Operate(Operate),
     /// A control code with an output buffer of just its length, a canary behind it, and a poisoned word.
     Watched {
         socket: Pick,
@@ -201,13 +208,15 @@ pub(crate) const ADDRESSES: &[&str] = &[
 const LENGTHS: &[u32] = &[0, 1, 2, 3, 4, 5, 31, 32, 127, 128, 129, 223, 224, 300, 1024, 65_537, u32::MAX];
 const SIZES: &[u64] = &[0, 1, 4, 128, 1024, 1 << 20, u32::MAX as u64, 1 << 35, u64::MAX];
 const OFFSETS: &[u64] = &[0, 0, 0, 1, 3, 127, 1020, (1 << 20) - 2, u32::MAX as u64 - 2, 1 << 36, u64::MAX];
-const CODES: &[u32] = &[0x9800_00DC, 0x9800_00DD, 0x9800_00DE, 0x9800_00DF, 0, u32::MAX];
+const CODES: &[u32] = &[0x9800_00DC, 0x9800_00DD, 0x9800_00DE, 0x9800_00DF, 0x2800_0004, 0, u32::MAX];
+/// The place of a pointer that is NULL.
+pub(crate) const NULL: Place = usize::MAX;
 
-fn place() -> impl Strategy<Value = Place> {
+pub(crate) fn place() -> impl Strategy<Value = Place> {
     prop_oneof![4 => 0..3_usize, 1 => 0..16_usize]
 }
 
-fn pick(state: Wanted) -> impl Strategy<Value = Pick> {
+pub(crate) fn pick(state: Wanted) -> impl Strategy<Value = Pick> {
     let state = prop_oneof![9 => Just(state), 1 => Just(Wanted::Any)];
     (state, place(), proptest::option::weighted(0.07, place())).prop_map(|(state, place, stranger)| Pick {
         state,
@@ -366,6 +375,12 @@ fn call() -> impl Strategy<Value = Call> {
         1 => select(vec![1, 20_999, 21_000, u64::MAX]).prop_map(|milliseconds| Call::Advance { milliseconds }),
     ];
     let pointer = || (place(), select(OFFSETS));
+    // Most calls are made at the beginning of a buffer, and few with a routine.
+    let near = || (place(), select(vec![0, 0, 0, 0, 8]));
+    let or_null = |weight: u32| prop_oneof![weight => Just((NULL, 0)), 1 => near()];
+    let pointers = (pointer(), near(), near(), or_null(1), or_null(4))
+        .prop_map(|(input, output, word, overlapped, routine)| [input, output, word, overlapped, routine]);
+    let provider = proptest::option::weighted(0.1, (place(), place()));
     let queried = || prop_oneof![3 => pick(Accepted), 1 => pick(Any)];
     let control = prop_oneof![
         2 => (place(), select(SIZES), any::<u8>())
@@ -374,8 +389,9 @@ fn call() -> impl Strategy<Value = Call> {
         2 => (place(), pointer(), vec(any::<u8>(), 0..64)).prop_map(|(process, (pointer, offset), bytes)| {
             Call::Write { process, pointer, offset, bytes }
         }),
-        3 => (queried(), select(CODES), [pointer(), pointer(), pointer()], [select(LENGTHS), select(LENGTHS)])
-            .prop_map(|(socket, code, pointers, lengths)| Call::Ioctl { socket, code, pointers, lengths }),
+        8 => (queried(), select(CODES), pointers, [select(LENGTHS), select(LENGTHS)], provider).prop_map(
+            |(socket, code, pointers, lengths, provider)| Call::Ioctl { socket, code, pointers, lengths, provider }
+        ),
         6 => (queried(), select(CODES), select(LENGTHS))
             .prop_map(|(socket, code, length)| Call::Watched { socket, code, length }),
         2 => queried().prop_map(|socket| Call::QueryRecords { socket }),
@@ -395,5 +411,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => place().prop_map(|callout| Call::Unregister { callout }),
         2 => (pick(Accepted), place()).prop_map(|(socket, handle)| Call::State { socket, handle }),
     ];
-    prop_oneof![16 => sockets, 8 => control, 1 => engine]
+    let operate = operate().prop_map(Call::Operate);
+    // Boxed: the types of strategies are large, and tests have small stacks.
+    prop_oneof![16 => sockets.boxed(), 8 => control.boxed(), 4 => operate.boxed(), 1 => engine.boxed()]
 }

@@ -7,11 +7,13 @@ use wfp_sim::engine::{Policy, Redirect};
 use wfp_sim::profile::Profile;
 use wfp_sim::trace::ConnectTrace;
 use wfp_sim::{
-    Caller, CalloutId, Completed, Completion, ControlCode, Host, IoctlBuffers, LOCAL_HOST, PendingId,
-    Pointer, RedirectHandle, SocketHandle, SocketKind, SocketState, Vendor, WinsockError, World,
+    Caller, CalloutId, Completed, Completion, ControlCode, EventHandle, Host, IoctlBuffers, LOCAL_HOST,
+    PendingId, Pointer, PortHandle, RedirectHandle, SocketHandle, SocketKind, SocketState, Vendor,
+    WinsockError, World,
 };
 
-use crate::calls::{ADDRESSES, Call, Change, Pick, Place, Wanted};
+use crate::calls::{ADDRESSES, Call, Change, NULL, Pick, Place, Wanted};
+use crate::operations::{spi, unknown};
 use crate::watched::watched;
 
 #[derive(Clone)]
@@ -20,7 +22,9 @@ pub(crate) struct Run {
     callers: Vec<Caller>,
     sockets: Vec<(Caller, SocketHandle)>,
     pending: Vec<(Caller, PendingId)>,
-    pointers: Vec<Pointer>,
+    pub(crate) pointers: Vec<Pointer>,
+    pub(crate) events: Vec<EventHandle>,
+    pub(crate) ports: Vec<PortHandle>,
     blobs: Vec<Vec<u8>>,
     handles: Vec<RedirectHandle>,
     callouts: Vec<CalloutId>,
@@ -29,7 +33,7 @@ pub(crate) struct Run {
     pub(crate) answers: Vec<String>,
 }
 
-fn at<T: Copy>(list: &[T], place: Place) -> T {
+pub(crate) fn at<T: Copy>(list: &[T], place: Place) -> T {
     list[list.len() - 1 - place % list.len()]
 }
 
@@ -49,6 +53,8 @@ impl Run {
             sockets: vec![(app, SocketHandle(0)), (app, SocketHandle(u64::MAX))],
             pending: vec![(app, PendingId(0))],
             pointers: vec![Pointer::NULL, Pointer::UNMAPPED],
+            events: unknown().0,
+            ports: unknown().1,
             blobs: vec![vec![0; 128]],
             handles: vec![RedirectHandle(7)],
             callouts: vec![CalloutId(0)],
@@ -90,6 +96,7 @@ impl Run {
 
     /// Ends every process, and checks that nothing is left and every port can be had again.
     pub(crate) fn end(mut self) {
+        self.w.set_network_down(false);
         for caller in self.callers.clone() {
             self.w.end_process(caller.pid);
         }
@@ -107,12 +114,12 @@ impl Run {
         }
     }
 
-    fn caller(&self, place: Place) -> Caller {
+    pub(crate) fn caller(&self, place: Place) -> Caller {
         at(&self.callers, place)
     }
 
     /// Who calls, and the socket.
-    fn pick(&self, pick: Pick) -> (Caller, SocketHandle) {
+    pub(crate) fn pick(&self, pick: Pick) -> (Caller, SocketHandle) {
         let is_wanted = |(caller, socket): &&(Caller, SocketHandle)| {
             let state = self.w.socket_state(*caller, *socket);
             match pick.state {
@@ -128,14 +135,18 @@ impl Run {
         (pick.stranger.map_or(owner, |place| self.caller(place)), socket)
     }
 
-    fn wait_for<T: Debug>(&mut self, caller: Caller, result: &Result<Completion<T>, WinsockError>) -> String {
+    pub(crate) fn wait_for<T: Debug>(
+        &mut self,
+        caller: Caller,
+        result: &Result<Completion<T>, WinsockError>,
+    ) -> String {
         if let Ok(Completion::Pending(pending)) = result {
             self.pending.push((caller, *pending));
         }
         format!("{result:?}")
     }
 
-    fn opened(&mut self, caller: Caller, result: Result<SocketHandle, WinsockError>) -> String {
+    pub(crate) fn opened(&mut self, caller: Caller, result: Result<SocketHandle, WinsockError>) -> String {
         self.sockets.extend(result.ok().map(|socket| (caller, socket)));
         format!("{result:?}")
     }
@@ -296,16 +307,34 @@ impl Run {
                 assert!(read.is_none_or(|read| read == *bytes), "what was written is read");
                 format!("{written}")
             }
-            Call::Ioctl { socket, code, pointers, lengths } => {
+            Call::Ioctl { socket, code, pointers, lengths, provider } => {
                 let (caller, socket) = self.pick(socket);
-                let pointer = |(place, offset)| at(&self.pointers, place).offset(offset);
-                let [input, output, bytes_returned] = pointers.map(pointer);
+                let pointer = |(place, offset)| match place {
+                    NULL => Pointer::NULL,
+                    place => at(&self.pointers, place).offset(offset),
+                };
+                let [input, output, bytes_returned, overlapped, routine] = pointers.map(pointer);
                 let [input_length, output_length] = lengths;
                 let query = IoctlBuffers::query(output, output_length, bytes_returned);
-                let buffers = IoctlBuffers { input, input_length, ..query };
-                let result = self.w.wsa_ioctl(caller, socket, ControlCode(code), &buffers);
-                format!("{result:?} {:?}", self.w.read_memory(caller, bytes_returned, 4))
+                let buffers = IoctlBuffers { input, input_length, overlapped, routine, ..query };
+                let code = ControlCode(code);
+                let answer = match provider {
+                    None => {
+                        let result = self.w.wsa_ioctl(caller, socket, code, &buffers);
+                        self.wait_for(caller, &result)
+                    }
+                    Some((thread_id, errno)) => {
+                        let spi = spi(self, thread_id, errno);
+                        let answer = self.w.wsp_ioctl(caller, socket, code, &buffers, &spi);
+                        if let Ok(Completion::Pending(pending)) = answer.returned {
+                            self.pending.push((caller, pending));
+                        }
+                        format!("{answer:?}")
+                    }
+                };
+                format!("{answer} {:?}", self.w.read_memory(caller, bytes_returned, 4))
             }
+            Call::Operate(ref operate) => self.operate(operate),
             Call::Watched { socket, code, length } => {
                 let (caller, socket) = self.pick(socket);
                 watched(&mut self.w, caller, socket, ControlCode(code), length)
