@@ -106,7 +106,7 @@ pub use overlapped::{CompletionPacket, RoutineCall};
 pub use profile::Profile;
 pub use records::{Entry, Records, RedirectState, redirect_state};
 pub use socket::{
-    Completed, Completion, Decided, Protocol, SO_ORIGINAL_DST, SOL_IP, SOL_IPV6, SOL_SOCKET, Shutdown,
-    SocketKind, SocketState,
+    Completed, Completion, Decided, Protocol, Provider, SO_ORIGINAL_DST, SOL_IP, SOL_IPV6, SOL_SOCKET,
+    Shutdown, SocketKind, SocketState,
 };
 pub use world::{Host, LOCAL_HOST, World};

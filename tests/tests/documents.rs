@@ -13,7 +13,7 @@ use wfp_conformance::sweep::{Table, render};
 use wfp_conformance::vocabulary::Backend as _;
 use wfp_sim::Profile;
 use wfp_sim::ntstatus::{REACTOS, WINE};
-use wfp_sim::profile::{FIELDS, FOLLOWS, Field};
+use wfp_sim::profile::{FIELDS, FOLLOWS, Field, WindowsVersion};
 
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -84,6 +84,14 @@ fn profiles_that_follow_from_a_table_of_statuses_are_written_out_and_read_back_a
         let read = profile_file::load(root().join(&path).to_str().unwrap()).unwrap();
         assert_eq!(read, profile, "{path}");
     }
+}
+
+#[test]
+fn profile_of_windows_7_is_the_documented_one_without_what_came_later() {
+    let path = root().join("fixtures/profiles/windows-7.yaml");
+    let read = profile_file::load(path.to_str().unwrap()).unwrap();
+    let expected = Profile { windows_version: WindowsVersion::Seven, ..Profile::documented() };
+    assert_eq!(read, expected);
 }
 
 #[test]

@@ -53,7 +53,13 @@ fn failures(field: &Field, value: &str, profile: &Profile) -> Result<Vec<String>
     let options =
         Options { profile: profile.clone(), profile_name: name.clone(), seed: 1, jobs: 1, trace: false };
     let runs = run(suite, &options, &|| Box::new(SimBackend::new(profile.clone())))?;
-    let failed = suite.cases.iter().zip(runs).filter(|(_, run)| run.status != Status::Passed);
+    // On a machine without records, cases about them are skipped.
+    let may_skip = field.name == "windows-version";
+    let failed = suite.cases.iter().zip(runs).filter(|(_, run)| match run.status {
+        Status::Passed => false,
+        Status::Skipped => !may_skip,
+        Status::Failed => true,
+    });
     Ok(failed.map(|(case, run)| format!("{name}: {} {}", case.name, explained(run.failure))).collect())
 }
 

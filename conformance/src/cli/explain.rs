@@ -254,11 +254,12 @@ const ENDS: [(End, &str); 8] = [
     ),
 ];
 
-const WHYS: [Why; 6] = [
+const WHYS: [Why; 7] = [
     Why::NeverSet,
     Why::SetAfterConnect,
     Why::ForeignRecords,
     Why::Truncated,
     Why::DifferentHandle,
     Why::OwnStateIgnored,
+    Why::NoRecords,
 ];

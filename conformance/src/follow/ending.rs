@@ -97,6 +97,8 @@ pub enum Why {
     DifferentHandle,
     /// A callout knew that it had redirected before, and redirected again.
     OwnStateIgnored,
+    /// A redirect left no records, as before Windows 8.
+    NoRecords,
 }
 
 impl Why {
@@ -110,6 +112,7 @@ impl Why {
             Self::Truncated => "truncated",
             Self::DifferentHandle => "different-handle",
             Self::OwnStateIgnored => "own-state-ignored",
+            Self::NoRecords => "no-records",
         }
     }
 
@@ -131,6 +134,9 @@ impl Why {
             }
             Self::DifferentHandle => {
                 "a callout used another redirect handle than before, and took its own redirect for another vendor's"
+            }
+            Self::NoRecords => {
+                "the redirect left no records on the connection, so nothing told the callouts that they had seen it"
             }
             Self::OwnStateIgnored => {
                 "a callout was told that it had redirected this connection before, and redirected it again"

@@ -78,7 +78,7 @@ impl Follower {
             _ => at.clone(),
         };
         let calls = [
-            Call::Socket { family, overlapped: true, nonblocking: false },
+            Call::socket(family),
             Call::Bind { socket: Name::clone(&socket), to: at.clone(), mapped: false },
             Call::Listen { socket: Name::clone(&socket), backlog: 200 },
         ];

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Carried, Cycle, Dialled, HopReport, Service, Why};
-use crate::vocabulary::{Did, Endpoint, Hop, Name, SocketFamily, StateName};
+use crate::vocabulary::{Did, Endpoint, Hop, Name, Redirected, SocketFamily, StateName};
 
 /// What decides what follows a connect.
 #[derive(PartialEq, Eq)]
@@ -70,6 +70,7 @@ pub(super) fn explain(hops: &[HopReport], first: usize) -> Cycle {
         let own_ignored = hops[first..].iter().filter_map(|hop| hop.hop.as_deref()).any(ignores_own_state);
         let why = match own_ignored {
             true => Why::OwnStateIgnored,
+            false if hops[first..].iter().any(leaves_no_records) => Why::NoRecords,
             false if redirects(&hops[first..]) => Why::DifferentHandle,
             false => Why::NeverSet,
         };
@@ -96,6 +97,12 @@ fn loses(way: &[HopReport]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a service is redirected to, and no records are there to go with it.
+fn leaves_no_records(hop: &HopReport) -> bool {
+    let redirected = hop.hop.as_ref().and_then(|hop| hop.redirected.as_ref());
+    redirected == Some(&Redirected::Locally { handle: None })
 }
 
 /// Whether a callout redirects any of these connects.

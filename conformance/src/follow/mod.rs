@@ -204,12 +204,7 @@ impl Follower {
         opened: &mut Vec<(Name, Name)>,
     ) -> Result<Dialled> {
         let socket = self.fresh_name("app");
-        apply(
-            backend,
-            &journey.from,
-            Some(&socket),
-            Call::Socket { family: journey.family, overlapped: true, nonblocking: false },
-        )?;
+        apply(backend, &journey.from, Some(&socket), Call::socket(journey.family))?;
         opened.push((Name::clone(&journey.from), Name::clone(&socket)));
         let to = Dial::Endpoint(journey.to.clone());
         let call = Call::Connect { socket, to, family: Some(journey.family), ex: false };

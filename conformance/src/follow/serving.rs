@@ -153,7 +153,7 @@ impl Follower {
             service.dial.get(serving.attempt).copied().unwrap_or_default().families(serving.learned);
         let socket = self.fresh_name(&format!("{}/onward", serving.name));
         serving.socket = Name::clone(&socket);
-        let call = Call::Socket { family: own, overlapped: true, nonblocking: false };
+        let call = Call::socket(own);
         apply(backend, &process, Some(&socket), call)?;
         opened.push((Name::clone(&process), Name::clone(&socket)));
 

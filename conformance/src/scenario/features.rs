@@ -1,5 +1,7 @@
 //! What a case needs of a backend.
 
+use wfp_sim::ControlCode;
+
 use super::expect::Expect;
 use super::format::Case;
 use crate::follow::{Destination, DialFamily, End, ListenFamilies};
@@ -17,6 +19,7 @@ pub(super) fn of(case: &Case) -> Features {
     needs(case.callouts.len() > 1, Feature::MultiVendor);
     needs(case.hosts.iter().any(|(name, _)| &**name != LOCAL), Feature::RemoteHost);
     needs(!case.profile.is_empty(), Feature::Profile);
+    needs(needs_records(case), Feature::RedirectRecords);
     for service in case.services.values() {
         let dials = |family| service.dial.contains(&family);
         needs(dials(DialFamily::Ipv6), Feature::Ipv6);
@@ -39,6 +42,19 @@ pub(super) fn of(case: &Case) -> Features {
         }
     }
     features
+}
+
+/// Whether what a case is about is there since Windows 8 only. A case about Windows 7 says so.
+fn needs_records(case: &Case) -> bool {
+    let about_windows_7 = case.profile.get("windows-version").is_some_and(|version| version.0 == "windows-7");
+    let mut calls =
+        case.steps.iter().filter_map(|step| step.op.as_ref().or(step.sweep.as_ref().map(|sweep| &sweep.op)));
+    let asks = calls.any(|call| match call {
+        Call::QueryRecords(_) | Call::QueryContext(_) | Call::SetRecords(_) => true,
+        Call::Ioctl { code, .. } => ControlCode::ALL.iter().any(|(_, known)| known.0 == code.0),
+        _ => false,
+    });
+    !about_windows_7 && (asks || !case.callouts.is_empty())
 }
 
 fn features_of(call: &Call) -> Vec<Feature> {

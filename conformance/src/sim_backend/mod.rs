@@ -12,17 +12,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use wfp_sim::profile::WindowsVersion;
 use wfp_sim::{
-    Caller, Completed, Completion, PendingId, PortHandle, Profile, Shutdown, SocketHandle, SocketKind,
-    WinsockError, World,
+    Caller, Completed, Completion, PendingId, PortHandle, Profile, Provider, Shutdown, SocketHandle,
+    SocketKind, WinsockError, World,
 };
 
 use self::addresses::Addresses;
 use self::callouts::Callouts;
 use self::control::Asked;
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, SetUp,
-    Settings, ShutdownHow, SocketFamily, SocketState, Stored,
+    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, ProviderKind,
+    SetUp, Settings, ShutdownHow, SocketFamily, SocketState, Stored,
 };
 
 /// A model of a machine behind the vocabulary that every backend speaks.
@@ -68,7 +69,7 @@ impl SimBackend {
     #[must_use]
     pub fn new(profile: Profile) -> Self {
         Self {
-            features: Feature::ALL.iter().map(|(feature, _)| *feature).collect(),
+            features: features(&profile),
             world: World::new(profile),
             threads: FxHashMap::default(),
             sockets: FxHashMap::default(),
@@ -248,8 +249,13 @@ impl SimBackend {
     fn socket_call(&mut self, caller: Caller, op: &Op) -> Result<Observation, BackendFault> {
         let name = op.name.as_ref();
         let result = match &op.call {
-            Call::Socket { family, overlapped, nonblocking } => {
-                let kind = SocketKind { overlapped: *overlapped, nonblocking: *nonblocking, ..kind(*family) };
+            Call::Socket { family, overlapped, nonblocking, provider } => {
+                let provider = match provider {
+                    ProviderKind::Tcpip => Provider::Tcpip,
+                    ProviderKind::Layered => Provider::Layered,
+                };
+                let (overlapped, nonblocking) = (*overlapped, *nonblocking);
+                let kind = SocketKind { overlapped, nonblocking, provider, ..kind(*family) };
                 self.world.socket(caller, kind).map(|handle| self.name_socket(name, handle, *family))
             }
             Call::Bind { socket, to, mapped } => {
@@ -363,13 +369,23 @@ impl Backend for SimBackend {
     }
 
     fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
-        *self = Self::new(settings.profile.clone());
+        // What a case says of the profile is its own affair: the backend can do what it could before.
+        let features = std::mem::take(&mut self.features);
+        *self = Self { features, ..Self::new(settings.profile.clone()) };
         Ok(())
     }
 
     fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
         self.call(op)
     }
+}
+
+/// Everything, as far as the machine has it.
+fn features(profile: &Profile) -> Features {
+    let newer = [Feature::RedirectRecords, Feature::OriginalDestination];
+    let old = profile.windows_version == WindowsVersion::Seven;
+    let all = Feature::ALL.iter().map(|(feature, _)| *feature);
+    all.filter(|feature| !(old && newer.contains(feature))).collect()
 }
 
 fn counted(count: usize) -> Observation {

@@ -26,6 +26,8 @@ pub enum Feature {
     Duplicate,
     /// Connections can be redirected: callouts can be installed.
     Redirect,
+    /// Redirect handles, records and contexts, and the codes that ask for them: Windows 8 and later.
+    RedirectRecords,
     /// SO_ORIGINAL_DST, which only newer builds of Windows have.
     OriginalDestination,
     /// Several callouts can redirect at once.
@@ -49,7 +51,7 @@ pub type Features = BTreeSet<Feature>;
 
 impl Feature {
     /// Every feature, with its meaning.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::Tcp, "TCP sockets"),
         (Self::Ipv6, "IPv6 sockets"),
         (Self::DualStack, "IPv6 sockets that serve IPv4 too"),
@@ -61,6 +63,10 @@ impl Feature {
         ),
         (Self::Duplicate, "descriptors of one socket in several processes"),
         (Self::Redirect, "connections can be redirected: callouts can be installed"),
+        (
+            Self::RedirectRecords,
+            "redirect handles, records and contexts, and the codes that ask for them: Windows 8 and later",
+        ),
         (Self::OriginalDestination, "SO_ORIGINAL_DST, which only newer builds of Windows have"),
         (Self::MultiVendor, "several callouts can redirect at once"),
         (Self::RemoteHost, "hosts beside the local one"),
@@ -83,6 +89,7 @@ impl Feature {
             Self::FaultInjection => "fault-injection",
             Self::Duplicate => "duplicate",
             Self::Redirect => "redirect",
+            Self::RedirectRecords => "redirect-records",
             Self::OriginalDestination => "original-destination",
             Self::MultiVendor => "multi-vendor",
             Self::RemoteHost => "remote-host",

@@ -22,7 +22,7 @@ pub use feature::{Feature, Features};
 pub use length::Length;
 pub(crate) use observation::error_name;
 pub use observation::{Did, Hop, Inspected, Observation, Outcome, Redirected, SocketState, Stored, Word};
-pub use op::{Call, IoctlCode, Op, OptionLevel, SetUp, ShutdownHow, SocketFamily};
+pub use op::{Call, IoctlCode, Op, OptionLevel, ProviderKind, SetUp, ShutdownHow, SocketFamily};
 pub use overlapped::{Condition, Inside, Overlapped, Spi};
 pub use references::Role;
 pub use topology::{

@@ -74,6 +74,9 @@ pub enum Call {
         /// `FIONBIO`.
         #[serde(default)]
         nonblocking: bool,
+        /// Whose protocol entry `WSASocket` is given.
+        #[serde(default)]
+        provider: ProviderKind,
     },
     /// `bind`.
     Bind {
@@ -352,6 +355,12 @@ fn wait_limit() -> u32 {
 }
 
 impl Call {
+    /// A socket as most programs make it.
+    #[must_use]
+    pub fn socket(family: SocketFamily) -> Self {
+        Self::Socket { family, overlapped: true, nonblocking: false, provider: ProviderKind::default() }
+    }
+
     /// The question for the original destination, as Envoy asks it.
     #[must_use]
     pub fn original_destination(socket: Name) -> Self {
@@ -452,6 +461,17 @@ impl fmt::Display for SocketFamily {
             Self::Dual => "dual",
         })
     }
+}
+
+/// A transport service provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderKind {
+    /// The base provider of Windows, MSAFD TCP/IP.
+    #[default]
+    Tcpip,
+    /// A layered one over it, which does not pass the three control codes on.
+    Layered,
 }
 
 /// At which level an option is asked for.

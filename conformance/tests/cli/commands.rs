@@ -11,9 +11,9 @@ fn list_prints_each_case_with_its_features_and_requirements_and_runs_nothing() {
     let called = folder.call(&["list", "mine.yaml"]);
     assert_eq!(
         called.stdout,
-        "mine#careful  [tcp, redirect, remote-host]  chains.bounded\n\
-         mine#forgets  [tcp, redirect, remote-host, kernel-view]  chains.never-set\n\
-         mine#hopes  [tcp, redirect, remote-host]  chains.never-set, chains.bounded\n"
+        "mine#careful  [tcp, redirect, redirect-records, remote-host]  chains.bounded\n\
+         mine#forgets  [tcp, redirect, redirect-records, remote-host, kernel-view]  chains.never-set\n\
+         mine#hopes  [tcp, redirect, redirect-records, remote-host]  chains.never-set, chains.bounded\n"
     );
     assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
 }

@@ -109,6 +109,7 @@ const FAILURE_AND_LOOP: &str = "
       \"features\": [
         \"tcp\",
         \"redirect\",
+        \"redirect-records\",
         \"remote-host\"
       ],
       \"duration_us\": 0,
@@ -131,6 +132,7 @@ const FAILURE_AND_LOOP: &str = "
       \"features\": [
         \"tcp\",
         \"redirect\",
+        \"redirect-records\",
         \"remote-host\",
         \"kernel-view\"
       ],
@@ -161,6 +163,7 @@ const FAILURE_AND_LOOP: &str = "
       \"features\": [
         \"tcp\",
         \"redirect\",
+        \"redirect-records\",
         \"remote-host\"
       ],
       \"duration_us\": 0,

@@ -6,6 +6,7 @@ use crate::address::Family;
 use crate::control_message::{IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO_IP, IPPROTO_IPV6};
 use crate::error::WinsockError;
 use crate::ids::{Caller, SocketHandle};
+use crate::profile::WindowsVersion;
 use crate::socket::{Socket, State};
 use crate::world::World;
 
@@ -89,6 +90,9 @@ impl World {
         option: i32,
     ) -> Result<u8, WinsockError> {
         let socket = self.view(caller, socket)?;
+        if self.profile.windows_version == WindowsVersion::Seven {
+            return Err(WinsockError::WSAENOPROTOOPT);
+        }
         bit(level, option).filter(|_| serves(socket, level)).ok_or(WinsockError::WSAENOPROTOOPT)
     }
 }

@@ -6,8 +6,9 @@ use crate::memory::Pointer;
 use crate::overlapped::{Callback, OVERLAPPED_BYTES};
 use crate::profile::{
     Answer, Effect, Elevation, EmptyInput, Failure, InRoutine, Looked, Malformed, OtherKind, PortRoutine,
-    Probe, Usage,
+    Probe, Usage, WindowsVersion,
 };
+use crate::socket::Provider;
 use crate::world::LOCAL_HOST;
 
 /// Why a call fails.
@@ -31,6 +32,9 @@ pub enum Cause {
     RoutinePointer,
     /// A completion routine where completions go to a port: profile field `routine-with-completion-port`.
     RoutineWithPort,
+    /// The provider of the socket does not know the three codes, because it is another one or because it is that of
+    /// Windows 7 (profile field `windows-version`): WSAEOPNOTSUPP.
+    ProviderLacksCode,
     /// The control code is none of the three: profile field `unknown-code`.
     UnknownCode,
     /// SET's input buffer is not wholly valid: WSAEFAULT.
@@ -144,6 +148,7 @@ precedence! {
         OverlappedPointer: "not documented";
         RoutinePointer: "not documented";
         RoutineWithPort: "not documented";
+        ProviderLacksCode: "not documented; a provider looks at the code before it looks at what belongs to it";
         UnknownCode: "not documented";
         InputPointer: "not documented";
         OutputPointer: "not documented";
@@ -195,6 +200,9 @@ impl Call<'_> {
                 let ignored =
                     self.overlapped && word.is_null() && profile.null_word_when_overlapped == Looked::Ignored;
                 when(!ignored && !self.is_valid(word, 4), fault)
+            }
+            Cause::ProviderLacksCode => {
+                when((query || set) && self.lacks_codes(), plain(WinsockError::WSAEOPNOTSUPP))
             }
             Cause::UnknownCode => when(self.operation.is_none(), plain(profile.unknown_code)),
             Cause::InputPointer => {
@@ -320,6 +328,12 @@ impl Call<'_> {
             Some(socket) if socket.kind.overlapped => self.overlapped,
             _ => on_plain_socket == Looked::Fault,
         }
+    }
+
+    /// Whether the provider of the socket knows nothing of the three codes.
+    fn lacks_codes(&self) -> bool {
+        self.profile.windows_version == WindowsVersion::Seven
+            || self.socket.is_some_and(|socket| socket.kind.provider == Provider::Layered)
     }
 
     /// The error of a code that is not for this kind of socket.

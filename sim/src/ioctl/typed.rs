@@ -120,6 +120,18 @@ mod tests {
     }
 
     #[test]
+    fn provider_of_the_listening_socket_is_that_of_the_accepted_one() {
+        let mut m = Machine::default();
+        m.redirect_all(1, Redirect::local(m.service.pid, both(1001)));
+        let listener = m.w.socket(m.service, crate::SocketKind::V4.layered()).unwrap();
+        m.w.bind(m.service, listener, crate::testing::address("127.0.0.1:1001")).unwrap();
+        m.w.listen(m.service, listener, 1).unwrap();
+        m.connected(crate::testing::SERVER);
+        let accepted = m.accept(listener);
+        assert_eq!(m.w.query_redirect_records(m.service, accepted), Err(WinsockError::WSAEOPNOTSUPP));
+    }
+
+    #[test]
     fn query_that_succeeds_without_output_is_empty() {
         let mut m = Machine::with(&[("context-absent", "success, zero")]);
         let without =

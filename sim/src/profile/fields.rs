@@ -7,7 +7,7 @@ use super::values::{
     KernelRights, LateOption, Level, LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer,
     OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock,
     RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError,
-    TargetPid, Unaccepted, UnsetSource, Usage, Value, WskIrql,
+    TargetPid, Unaccepted, UnsetSource, Usage, Value, WindowsVersion, WskIrql,
 };
 use crate::error::WinsockError;
 use crate::ntstatus::NtStatus;
@@ -692,6 +692,15 @@ profile! {
     values {
         "unassigned" => "Guest Proxy Agent handles a source port of 0",
         "assigned" => "TCP packet flows: RESOURCE_ASSIGNMENT comes before CONNECT_REDIRECT",
+    }
+
+    windows_version: WindowsVersion, "windows-version",
+        "Which Windows it is: before Windows 8 there are neither redirect handles, records and contexts nor the codes that ask for them.";
+    source "the pages of the three control codes, Remarks; driver-docs WFP Changes for Windows 8";
+    built-in [WindowsVersion::Eight, WindowsVersion::Eight, WindowsVersion::Eight];
+    values {
+        "windows-8" => "since Windows 8 and Server 2012, Remarks of each page",
+        "windows-7" => "Windows 7 redirects with a process id alone; C-01: the front matter of the pages says Windows Vista",
     }
 
     original_destination_level: OriginalLevel, "original-destination-level",

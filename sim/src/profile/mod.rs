@@ -27,7 +27,7 @@ pub use values::{
     KernelRights, LateOption, Level, LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer,
     OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock,
     RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError,
-    TargetPid, Unaccepted, UnsetSource, Usage, WskIrql,
+    TargetPid, Unaccepted, UnsetSource, Usage, WindowsVersion, WskIrql,
 };
 
 /// One row of the table: what a field of [`Profile`] means, and what is known of it.

@@ -393,6 +393,15 @@ const PROBES: &[(&str, Probe)] = &[
         let socket = m.socket(SocketKind::V6);
         or_ok(m.connect(socket, SERVER_MAPPED).map(drop), "connected")
     }),
+    ("windows-version", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        let (_, accepted) = m.redirected(redirect);
+        match m.w.query_redirect_records(m.service, accepted) {
+            Err(WinsockError::WSAEOPNOTSUPP) => "windows-7".to_owned(),
+            _ => "windows-8".to_owned(),
+        }
+    }),
     ("original-destination-level", |profile| {
         let mut m = Machine::new(profile);
         let redirect = to_service(&m);

@@ -105,6 +105,13 @@ choices! {
         /// It fails with WSAEOPNOTSUPP.
         NotSupported = "WSAEOPNOTSUPP",
     }
+    /// Which Windows it is.
+    WindowsVersion {
+        /// Windows 8, Server 2012, or later.
+        Eight = "windows-8",
+        /// Windows 7 or Server 2008 R2.
+        Seven = "windows-7",
+    }
     /// The levels at which SO_ORIGINAL_DST is an option.
     OriginalLevel {
         /// SOL_SOCKET, and that of the socket's family.

@@ -62,6 +62,21 @@ pub struct SocketKind {
     pub nonblocking: bool,
     /// The type and the protocol.
     pub protocol: Protocol,
+    /// Whose protocol entry `WSASocket` was given.
+    pub provider: Provider,
+}
+
+/// A transport service provider.
+///
+/// Source: win32 "Windows Sockets 2 Service Provider Interface", base and layered providers; the pages of the three
+/// control codes, WSAEOPNOTSUPP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Provider {
+    /// The base provider of Windows, MSAFD TCP/IP.
+    #[default]
+    Tcpip,
+    /// A layered one over it, which knows nothing of the three control codes and does not pass them on.
+    Layered,
 }
 
 impl SocketKind {
@@ -72,11 +87,18 @@ impl SocketKind {
         overlapped: true,
         nonblocking: false,
         protocol: Protocol::Tcp,
+        provider: Provider::Tcpip,
     };
     /// An IPv6 socket that serves IPv6 alone.
     pub const V6: Self = Self { family: Family::Ipv6, v6_only: true, ..Self::V4 };
     /// An IPv6 socket that serves IPv4 too, by v4-mapped addresses.
     pub const DUAL: Self = Self { v6_only: false, ..Self::V6 };
+
+    /// The same from a layered provider.
+    #[must_use]
+    pub const fn layered(self) -> Self {
+        Self { provider: Provider::Layered, ..self }
+    }
 
     /// The same for UDP.
     #[must_use]

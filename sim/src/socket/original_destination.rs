@@ -10,7 +10,7 @@ use super::{Connection, Protocol, Side, Socket, State};
 use crate::address::{self, Family};
 use crate::error::WinsockError;
 use crate::ids::{Caller, SocketHandle};
-use crate::profile::{Availability, OriginalAbsent, OriginalLevel};
+use crate::profile::{Availability, OriginalAbsent, OriginalLevel, WindowsVersion};
 use crate::world::World;
 
 /// The option; IP6T_SO_ORIGINAL_DST is the same number.
@@ -68,7 +68,9 @@ impl World {
             SOL_IPV6 => known != OriginalLevel::Socket && socket.kind.family == Family::Ipv6,
             _ => return Err(WinsockError::WSAEINVAL),
         };
-        let has_option = has_option && socket.kind.protocol == Protocol::Tcp;
+        let has_option = has_option
+            && self.profile.windows_version != WindowsVersion::Seven
+            && socket.kind.protocol == Protocol::Tcp;
         if has_option { Ok(()) } else { Err(WinsockError::WSAENOPROTOOPT) }
     }
 

@@ -10,7 +10,7 @@ use crate::error::WinsockError;
 use crate::ids::{HostId, Pid, SocketHandle, SocketId};
 use crate::profile::{
     HandleRequired, LocalAddressRedirect, RedirectLayerBlock, RemoteAfterLocal, SameClassify, TargetPid,
-    Unaccepted,
+    Unaccepted, WindowsVersion,
 };
 use crate::trace::{Redirection, Refusal};
 use crate::world::World;
@@ -56,6 +56,9 @@ impl World {
         }
         let target = last.remote;
         let redirect = match last.handle {
+            _ if self.profile.windows_version == WindowsVersion::Seven && self.is_own(host, target) => {
+                Redirection::LocalWithoutRecords
+            }
             Some(_) if self.leaves_loopback(origin, target) => Redirection::LocalWithoutRecords,
             Some(handle) if self.is_own(host, target) => Redirection::Local(handle),
             _ => Redirection::Remote,
@@ -103,11 +106,16 @@ impl World {
         if version.context.as_ref().is_some_and(|context| context.len() > profile.context_limit as usize) {
             return Some(Refusal::ContextTooLarge);
         }
-        match version.handle {
-            Some(handle) if !self.engine.handles.contains_key(&handle) => {
+        // Before Windows 8 there are no handles, and the process id is enough.
+        let handle = match profile.windows_version {
+            WindowsVersion::Eight => Some(version.handle),
+            WindowsVersion::Seven => None,
+        };
+        match handle {
+            Some(Some(handle)) if !self.engine.handles.contains_key(&handle) => {
                 return Some(Refusal::UnknownHandle);
             }
-            None if local || profile.handle_required == HandleRequired::Always => {
+            Some(None) if local || profile.handle_required == HandleRequired::Always => {
                 return Some(Refusal::NoHandle);
             }
             _ => {}
@@ -266,6 +274,40 @@ mod tests {
         m.redirect_all(100, Redirect::local(m.service.pid, address(SERVER)));
         let hop = m.trace("203.0.113.77:80");
         assert_eq!((hop.target, hop.redirect), (address(target), Some(redirect)));
+    }
+
+    #[rstest]
+    fn before_windows_8_the_process_id_is_enough_and_nothing_travels(
+        #[values(true, false)] with_handle: bool,
+    ) {
+        let mut m = Machine::with(&[("windows-version", "windows-7")]);
+        let listener = m.service_at(1001);
+        let redirect = Redirect { with_handle, ..Redirect::local(m.service.pid, both(1001)) };
+        m.redirect_all(100, redirect);
+        let hop = m.trace(SERVER);
+        assert_eq!(hop.redirect, Some(Redirection::LocalWithoutRecords));
+        assert_eq!(hop.target, address("127.0.0.1:1001"));
+        assert_eq!(hop.result.map(|flow| m.w.flow_records(flow)), Ok(None));
+        assert_eq!(m.w.live_contexts(), 0);
+        let accepted = m.accept(listener);
+        let queried = m.w.query_redirect_records(m.service, accepted);
+        assert_eq!(queried, Err(WinsockError::WSAEOPNOTSUPP));
+        let context = m.w.query_redirect_context(m.service, accepted);
+        assert_eq!(context, Err(WinsockError::WSAEOPNOTSUPP));
+        let onward = m.w.socket(m.service, crate::SocketKind::V4).unwrap();
+        assert_eq!(m.w.set_redirect_records(m.service, onward, &[0]), Err(WinsockError::WSAEOPNOTSUPP));
+        assert_eq!(
+            m.w.getsockopt_original_dst(m.service, accepted, crate::SOL_IP, 128),
+            Err(WinsockError::WSAENOPROTOOPT)
+        );
+    }
+
+    #[test]
+    fn before_windows_8_a_redirect_without_a_process_id_is_not_accepted() {
+        let mut m = Machine::with(&[("windows-version", "windows-7")]);
+        m.service_at(1001);
+        m.redirect_all(100, Redirect { target_pid: 0, ..Redirect::local(m.service.pid, both(1001)) });
+        assert_eq!(m.trace(SERVER).redirect, Some(Redirection::NotAccepted(Refusal::NoTargetPid)));
     }
 
     #[test]

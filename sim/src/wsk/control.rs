@@ -14,7 +14,7 @@ use crate::memory::Pointer;
 use crate::ntstatus::NtStatus as S;
 use crate::profile::{
     Answer, Effect, Elevation, EmptyInput, KernelRights, Level, Malformed, OtherKind, Profile, SizeReturned,
-    SizeWidth, Usage, WskIrql,
+    SizeWidth, Usage, WindowsVersion, WskIrql,
 };
 use crate::records::Records;
 use crate::world::World;
@@ -127,6 +127,9 @@ impl World {
             return refused(S::STATUS_INVALID_PARAMETER);
         }
         let operation = match Operation::of(control.code) {
+            Some(_) if profile.windows_version == WindowsVersion::Seven => {
+                return refused(S::STATUS_NOT_SUPPORTED);
+            }
             Some(operation) if operation != Operation::Flush => operation,
             _ if profile.unknown_code == WinsockError::WSAEINVAL => {
                 return refused(S::STATUS_INVALID_PARAMETER);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use wfp_conformance::vocabulary::{
     Call, CalloutSpec, ContextSpec, DecisionSpec, Dial, Endpoint, HandleSpec, HostSpec, Input, IoctlCode,
-    Length, Match, Name, Op, OptionLevel, Output, Place, PointerKind, ProcessSpec, Query, RedirectTo,
-    RuleSpec, SetRecords, SetUp, ShutdownHow, SocketFamily, StateName, TargetPidSpec,
+    Length, Match, Name, Op, OptionLevel, Output, Place, PointerKind, ProcessSpec, ProviderKind, Query,
+    RedirectTo, RuleSpec, SetRecords, SetUp, ShutdownHow, SocketFamily, StateName, TargetPidSpec,
 };
 use wfp_sim::Profile;
 use wfp_sim::profile::FIELDS;
@@ -79,7 +79,7 @@ fn listen(who: &str, socket: &str, family: SocketFamily, port: u16) -> Vec<Op> {
     let (who, socket) = (Name::from(who), Name::from(socket));
     let to = Endpoint::new(Place::Any, port);
     vec![
-        named(&who, &socket, Call::Socket { family, overlapped: true, nonblocking: false }),
+        named(&who, &socket, Call::socket(family)),
         named(&who, &socket, Call::Bind { socket: Name::clone(&socket), to, mapped: false }),
         plain(&who, Call::Listen { socket, backlog: 5 }),
     ]
@@ -215,8 +215,15 @@ fn call() -> BoxedStrategy<Call> {
 }
 
 fn socket_call() -> BoxedStrategy<Call> {
-    let socket = (family(), any::<bool>(), any::<bool>())
-        .prop_map(|(family, overlapped, nonblocking)| Call::Socket { family, overlapped, nonblocking });
+    let provider = prop_oneof![9 => Just(ProviderKind::Tcpip), 1 => Just(ProviderKind::Layered)];
+    let socket = (family(), any::<bool>(), any::<bool>(), provider).prop_map(
+        |(family, overlapped, nonblocking, provider)| Call::Socket {
+            family,
+            overlapped,
+            nonblocking,
+            provider,
+        },
+    );
     let bind = (name(), endpoint(), any::<bool>()).prop_map(|(socket, to, mapped)| Call::Bind {
         socket,
         to,
@@ -435,7 +442,11 @@ fn client() -> BoxedStrategy<Vec<Op>> {
             let app = Name::from("app");
             let to = Dial::Endpoint(Endpoint::new(Place::Host(host.into()), 443));
             vec![
-                named(&app, &socket, Call::Socket { family, overlapped: true, nonblocking }),
+                named(
+                    &app,
+                    &socket,
+                    Call::Socket { family, overlapped: true, nonblocking, provider: ProviderKind::Tcpip },
+                ),
                 plain("app", Call::Connect { socket, to, family: None, ex: false }),
             ]
         })
@@ -454,7 +465,7 @@ fn onward() -> BoxedStrategy<Vec<Op>> {
                 named(&proxy, &accepted, Call::Accept { socket: listening }),
                 named(&proxy, &records, Call::QueryRecords(Query::of(Name::clone(&accepted)))),
                 named(&proxy, &context, Call::QueryContext(Query::of(accepted))),
-                named(&proxy, &next, Call::Socket { family, overlapped: true, nonblocking: false }),
+                named(&proxy, &next, Call::socket(family)),
                 plain("proxy", Call::SetRecords(SetRecords::of(Name::clone(&next), records))),
                 plain("proxy", Call::Connect { socket: next, to, family: Some(family), ex: false }),
             ]

@@ -27,6 +27,7 @@ enum Situation {
     FreshV6,
     FreshDual,
     Udp,
+    Layered,
     Bound,
     Failed,
     Listening,
@@ -45,13 +46,14 @@ enum Situation {
 }
 
 impl Situation {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::NotASocket,
         Self::OfAnotherProcess,
         Self::FreshV4,
         Self::FreshV6,
         Self::FreshDual,
         Self::Udp,
+        Self::Layered,
         Self::Bound,
         Self::Failed,
         Self::Listening,
@@ -81,6 +83,7 @@ impl Situation {
             Self::FreshV6 => socket(&mut m, SocketKind::V6),
             Self::FreshDual => socket(&mut m, SocketKind::DUAL),
             Self::Udp => socket(&mut m, SocketKind::V4.udp()),
+            Self::Layered => socket(&mut m, SocketKind::V4.layered()),
             Self::Bound => {
                 let handle = socket(&mut m, SocketKind::V4);
                 m.w.bind(service, handle, address("127.0.0.1:9")).unwrap();

@@ -8,7 +8,7 @@ use crate::overlapped::Callback;
 use crate::testing::profile;
 
 /// The order, written down a second time so that two rows that change places are noticed.
-const ORDER: [Cause; 24] = [
+const ORDER: [Cause; 25] = [
     Cause::NetworkDown,
     Cause::CallbackInProgress,
     Cause::NotASocket,
@@ -16,6 +16,7 @@ const ORDER: [Cause; 24] = [
     Cause::OverlappedPointer,
     Cause::RoutinePointer,
     Cause::RoutineWithPort,
+    Cause::ProviderLacksCode,
     Cause::UnknownCode,
     Cause::InputPointer,
     Cause::OutputPointer,
@@ -113,6 +114,7 @@ impl Wrong {
             Situation::NotASocket,
             Situation::FreshV4,
             Situation::Udp,
+            Situation::Layered,
             Situation::Listening,
             Situation::Connected,
             Situation::NotRedirected,
@@ -153,9 +155,11 @@ impl Wrong {
 
     /// The causes that hold for this call, read off what is wrong with it; in no particular order.
     fn causes(self) -> BTreeSet<Cause> {
-        use Situation::{Connected, FreshV4, Listening, NotASocket, NotRedirected, Udp, WithoutContext};
+        use Situation::{
+            Connected, FreshV4, Layered, Listening, NotASocket, NotRedirected, Udp, WithoutContext,
+        };
         let (query, set) = (matches!(self.code, RECORDS | CONTEXT), self.code == SET);
-        let no_connection = matches!(self.situation, NotASocket | FreshV4 | Udp | Listening);
+        let no_connection = matches!(self.situation, NotASocket | FreshV4 | Udp | Layered | Listening);
         let no_records = no_connection || matches!(self.situation, Connected | NotRedirected);
         let nothing = no_records || self.code == CONTEXT && self.situation == WithoutContext;
         let needed = match self.code {
@@ -175,6 +179,7 @@ impl Wrong {
             (Cause::RoutineWithPort, socket && routine != Routine::None && port),
             (Cause::NotASocket, self.situation == NotASocket),
             (Cause::BytesReturnedPointer, self.word),
+            (Cause::ProviderLacksCode, self.situation == Layered && (query || set)),
             (Cause::UnknownCode, self.code == ControlCode(1)),
             (Cause::InputPointer, set && self.input && self.input_length > 0),
             (Cause::OutputPointer, query && self.output && length > 0),
@@ -189,7 +194,7 @@ impl Wrong {
             (Cause::NoContext, query && nothing),
             (Cause::SizeQuery, query && length == 0 && needed > 0),
             (Cause::TooSmall, query && length < needed),
-            (Cause::SetState, set && !matches!(self.situation, NotASocket | FreshV4 | Udp)),
+            (Cause::SetState, set && !matches!(self.situation, NotASocket | FreshV4 | Udp | Layered)),
             (Cause::SetMalformed, set && self.input_length > 0 && !blob),
             (Cause::SetStale, blob),
         ];
@@ -216,7 +221,7 @@ fn error_of(cause: Cause, situation: Situation) -> WinsockError {
         | Cause::RoutinePointer
         | Cause::InputPointer
         | Cause::OutputPointer => WinsockError::WSAEFAULT,
-        Cause::UnknownCode => WinsockError::WSAEOPNOTSUPP,
+        Cause::ProviderLacksCode | Cause::UnknownCode => WinsockError::WSAEOPNOTSUPP,
         Cause::WrongKind => WinsockError::WSAENOPROTOOPT,
         Cause::NotElevated => WinsockError::WSAEACCES,
         Cause::NotConnected => WinsockError::WSAENOTCONN,
@@ -307,5 +312,5 @@ fn first_cause_of_the_table_decides_for_every_pair_that_can_hold_together() {
         }
     }
     let undecided: Vec<_> = together.difference(&decided).collect();
-    assert_eq!((undecided, decided.len()), (vec![], 180), "each pair that can hold was decided by its first");
+    assert_eq!((undecided, decided.len()), (vec![], 198), "each pair that can hold was decided by its first");
 }

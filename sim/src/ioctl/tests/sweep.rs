@@ -49,6 +49,7 @@ fn answer(profile: &str, length: Length, needed: u32) -> Answer {
 fn refusal(code: ControlCode, situation: Situation, profile: &str) -> Option<WinsockError> {
     match situation {
         Situation::NotASocket | Situation::OfAnotherProcess => Some(WinsockError::WSAENOTSOCK),
+        Situation::Layered => Some(WinsockError::WSAEOPNOTSUPP),
         Situation::Udp if profile == "nt-mapped" => Some(WinsockError::WSAEINVAL),
         Situation::FreshV4
         | Situation::Udp
@@ -85,7 +86,8 @@ fn query_answers_by_socket_and_length(
         for (length, class) in lengths(needed) {
             let expected = match refusal(code, situation, name) {
                 None => answer(name, class, needed),
-                Some(WinsockError::WSAENOTSOCK) => (Err(WinsockError::WSAENOTSOCK), 0),
+                // The only ones that are found before the length is looked at.
+                Some(error @ (WinsockError::WSAENOTSOCK | WinsockError::WSAEOPNOTSUPP)) => (Err(error), 0),
                 Some(_) if class == Length::BelowUlong => INVALID,
                 Some(_) if class == Length::Zero && name == "doc-parameters" => INVALID,
                 Some(error) => (Err(error), 0),
@@ -113,6 +115,7 @@ fn effect_of_set(situation: Situation) -> Result<bool, WinsockError> {
     match situation {
         Situation::NotASocket | Situation::OfAnotherProcess => Err(WinsockError::WSAENOTSOCK),
         Situation::Udp => Err(WinsockError::WSAEINVAL),
+        Situation::Layered => Err(WinsockError::WSAEOPNOTSUPP),
         Situation::FreshV4
         | Situation::FreshV6
         | Situation::FreshDual
