@@ -236,6 +236,15 @@ fn parameter_that_does_not_suit_is_refused(#[case] change: fn(&mut WskControl), 
 }
 
 #[test]
+fn before_windows_8_the_codes_are_not_supported_in_the_kernel_either() {
+    let mut k = Kernel::with(&[("windows-version", "windows-7")]);
+    for code in [RECORDS, CONTEXT] {
+        assert_eq!(k.query(code, 1024).0, NtStatus::STATUS_NOT_SUPPORTED);
+    }
+    assert_eq!(k.set(&stale()).0, NtStatus::STATUS_NOT_SUPPORTED);
+}
+
+#[test]
 fn set_of_more_than_32_bits_can_count_overflows() {
     let mut k = Kernel::with(&[]);
     let (irp, input) = (k.irp(), k.buffer(8));

@@ -410,3 +410,13 @@ fn options_are_read_back_and_belong_to_the_levels_that_the_socket_serves() {
         assert_eq!(m.w.setsockopt(m.service, socket, IP, RECORDS, 1), Err(WinsockError::WSAENOTSOCK));
     }
 }
+
+#[test]
+fn before_windows_8_there_are_no_such_options() {
+    let mut m = Machine::with(&[("windows-version", "windows-7")]);
+    let socket = m.socket(UDP);
+    for option in [RECORDS, CONTEXT] {
+        assert_eq!(m.w.setsockopt(m.app, socket, IP, option, 1), Err(WinsockError::WSAENOPROTOOPT));
+        assert_eq!(m.w.getsockopt(m.app, socket, IP, option), Err(WinsockError::WSAENOPROTOOPT));
+    }
+}
