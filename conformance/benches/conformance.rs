@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wfp_conformance::SimBackend;
-use wfp_conformance::follow::{Follower, Journey, Service};
+use wfp_conformance::follow::{Follower, Journey, Service, Transport};
 use wfp_conformance::run::{Options, run_case};
 use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::{
@@ -59,7 +59,13 @@ fn chain(c: &mut Criterion) {
     let there = ProcessSpec { host: "server".into(), ..ProcessSpec::default() };
     apply(&mut backend, "server:443", SetUp::StartProcess(there));
     follower
-        .start_destination(&mut backend, &Name::from("server:443"), &server, &[SocketFamily::Ipv4])
+        .start_destination(
+            &mut backend,
+            &Name::from("server:443"),
+            &server,
+            &[SocketFamily::Ipv4],
+            Transport::Tcp,
+        )
         .expect("the destination listens");
     for (name, port) in [("a", 1001), ("b", 1002)] {
         let process = ProcessSpec { elevated: true, ..ProcessSpec::default() };
@@ -69,7 +75,13 @@ fn chain(c: &mut Criterion) {
             .start_service(&mut backend, &Name::from(name), Service::at(port))
             .expect("the service listens");
     }
-    let journey = Journey { from: "app".into(), to: server, family: SocketFamily::Ipv4, keep_open: false };
+    let journey = Journey {
+        from: "app".into(),
+        to: server,
+        family: SocketFamily::Ipv4,
+        keep_open: false,
+        protocol: Transport::Tcp,
+    };
 
     let mut group = c.benchmark_group("ops");
     group.throughput(Throughput::Elements(1));

@@ -61,6 +61,7 @@ const FILES: &[(&str, &str)] = &[
     ("callout.yaml", include_str!("../requirements/callout.yaml")),
     ("chains.yaml", include_str!("../requirements/chains.yaml")),
     ("context.yaml", include_str!("../requirements/context.yaml")),
+    ("datagrams.yaml", include_str!("../requirements/datagrams.yaml")),
     ("records.yaml", include_str!("../requirements/records.yaml")),
     ("set.yaml", include_str!("../requirements/set.yaml")),
     ("overlapped.yaml", include_str!("../requirements/overlapped.yaml")),

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use wfp_conformance::SimBackend;
 use wfp_conformance::follow::{
-    Carried, End, Ending, Follower, Journey, ListenFamilies, Note, Service, SetWhen, Why,
+    Carried, End, Ending, Follower, Journey, ListenFamilies, Note, Service, SetWhen, Transport, Why,
 };
 use wfp_conformance::vocabulary::{
     Backend, BackendFault, Call, Endpoint, Features, HandleSpec, HostSpec, Identity, Name, Observation, Op,
@@ -81,7 +81,10 @@ fn follow(profile: &Profile, vendors: &[Vendor], journeys: &[Journey]) -> Result
     let mut follower = Follower::new();
     let families = [SocketFamily::Ipv4, SocketFamily::Ipv6];
     for at in [destination(), Endpoint { port: Some(80), ..destination() }] {
-        follower.start_destination(&mut backend, &at.to_string().into(), &at, &families)?;
+        let process = at.to_string().into();
+        for protocol in [Transport::Tcp, Transport::Udp] {
+            follower.start_destination(&mut backend, &process, &at, &families, protocol)?;
+        }
     }
     for vendor in vendors {
         follower.start_service(&mut backend, &vendor.service_name, vendor.service.clone())?;
@@ -101,7 +104,7 @@ fn destination() -> Endpoint {
 }
 
 fn journey(family: SocketFamily) -> Journey {
-    Journey { from: "app".into(), to: destination(), family, keep_open: false }
+    Journey { from: "app".into(), to: destination(), family, keep_open: false, protocol: Transport::Tcp }
 }
 
 fn families() -> impl Strategy<Value = SocketFamily> {

@@ -264,6 +264,10 @@ pub enum Unanswered {
     Error(WinsockError),
     /// It stored this many bytes, and the service takes no fewer than its whole buffer.
     TooFew(u32),
+    /// A datagram's control data has no such message.
+    NotThere,
+    /// A datagram's control data was cut, and with it this message.
+    Truncated,
 }
 
 impl fmt::Display for Unanswered {
@@ -271,6 +275,8 @@ impl fmt::Display for Unanswered {
         match self {
             Self::Error(error) => write!(f, "{error}"),
             Self::TooFew(bytes) => write!(f, "{bytes} bytes, too few"),
+            Self::NotThere => f.write_str("no control message"),
+            Self::Truncated => f.write_str("cut off (MSG_CTRUNC)"),
         }
     }
 }

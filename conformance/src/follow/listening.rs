@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use wfp_sim::WinsockError;
 
-use super::{Follower, Result, Service, apply};
-use crate::vocabulary::{Backend, BackendFault, Call, Endpoint, Name, Outcome, Place, SocketFamily};
+use super::datagrams::post_receive;
+use super::{Follower, Result, Service, Transport, apply};
+use crate::vocabulary::{
+    Backend, BackendFault, Call, Endpoint, Name, Observation, Outcome, Place, SocketFamily, SocketProtocol,
+};
 
 /// Milliseconds that a connection has to reach its acceptor. On the model they pass at once.
 const ACCEPT_LIMIT: u32 = 2000;
@@ -15,8 +18,12 @@ pub(super) struct Listener {
     pub(super) process: Name,
     pub(super) socket: Name,
     /// The accept that waits on it.
+    /// Over UDP: the receive.
     pub(super) accept: Name,
     pub(super) serves: Serves,
+    pub(super) protocol: Transport,
+    /// Over UDP, of a service: bytes of its control buffer.
+    pub(super) control_buffer: Option<u32>,
 }
 
 #[derive(Clone)]
@@ -34,7 +41,8 @@ impl Follower {
         let process = service.runs_in(name).clone();
         for family in service.families.of_sockets() {
             let serves = Serves::Service(Name::clone(name));
-            self.listen(backend, &process, &service.listen, *family, serves)?;
+            let at = At { endpoint: &service.listen, family: *family, protocol: service.protocol };
+            self.listen(backend, &process, at, serves, Some(&service))?;
         }
         self.services.insert(Name::clone(name), Arc::new(service));
         Ok(())
@@ -51,10 +59,12 @@ impl Follower {
         process: &Name,
         endpoint: &Endpoint,
         families: &[SocketFamily],
+        protocol: Transport,
     ) -> Result<()> {
-        let at = Endpoint { place: Place::Any, port: endpoint.port };
+        let any = Endpoint { place: Place::Any, port: endpoint.port };
         for family in families {
-            self.listen(backend, process, &at, *family, Serves::Destination(endpoint.clone()))?;
+            let at = At { endpoint: &any, family: *family, protocol };
+            self.listen(backend, process, at, Serves::Destination(endpoint.clone()), None)?;
         }
         Ok(())
     }
@@ -63,13 +73,18 @@ impl Follower {
         &mut self,
         backend: &mut dyn Backend,
         process: &Name,
-        at: &Endpoint,
-        family: SocketFamily,
+        at: At<'_>,
         serves: Serves,
+        service: Option<&Service>,
     ) -> Result<()> {
+        let At { endpoint: at, family, protocol } = at;
         let what = match &serves {
             Serves::Service(name) => name.to_string(),
             Serves::Destination(endpoint) => endpoint.to_string(),
+        };
+        let what = match protocol {
+            Transport::Tcp => what,
+            Transport::Udp => format!("{what}/udp"),
         };
         let socket: Name = format!("{what}/{family}").into();
         let accept: Name = format!("{what}/{family}/accept").into();
@@ -77,19 +92,30 @@ impl Follower {
             SocketFamily::Dual => Endpoint { place: Place::Any, port: at.port },
             _ => at.clone(),
         };
+        let (of_socket, listens) = match protocol {
+            Transport::Tcp => {
+                (SocketProtocol::Tcp, Some(Call::Listen { socket: Name::clone(&socket), backlog: 200 }))
+            }
+            Transport::Udp => (SocketProtocol::Udp, None),
+        };
         let calls = [
-            Call::socket(family),
+            Call::socket_of(family, of_socket),
             Call::Bind { socket: Name::clone(&socket), to: at.clone(), mapped: false },
-            Call::Listen { socket: Name::clone(&socket), backlog: 200 },
         ];
-        for call in calls {
+        for call in calls.into_iter().chain(listens) {
             let observation = apply(backend, process, Some(&socket), call)?;
             if let Some(error) = observation.error() {
                 return Err(BackendFault::Misuse(format!("{what} cannot listen at {at}: {error}")));
             }
         }
-        let listener = Listener { process: Name::clone(process), socket, accept, serves };
-        post_accept(backend, &listener)?;
+        let mut control_buffer = None;
+        if let Some(service) = service.filter(|_| protocol == Transport::Udp) {
+            service.switch_on(backend, process, &socket, family)?;
+            control_buffer = Some(service.control_buffer);
+        }
+        let process = Name::clone(process);
+        let listener = Listener { process, socket, accept, serves, protocol, control_buffer };
+        post(backend, &listener)?;
         self.listeners.push(listener);
         Ok(())
     }
@@ -99,7 +125,7 @@ impl Follower {
         &mut self,
         backend: &mut dyn Backend,
         opened: &[(Name, Name)],
-    ) -> Result<Option<(usize, Name)>> {
+    ) -> Result<Option<(usize, Name, Observation)>> {
         let calls: Vec<Name> = self.listeners.iter().map(|listener| Name::clone(&listener.accept)).collect();
         let process = self.listeners.first().map(|listener| Name::clone(&listener.process));
         let Some(process) = process else { return Ok(None) };
@@ -108,7 +134,8 @@ impl Follower {
         let Some(index) = self.listeners.iter().position(|listener| listener.accept == completed) else {
             return Err(BackendFault::Broken(format!("`{completed}` completed, which nobody waited for")));
         };
-        if let Some(error) = result.error() {
+        // A datagram that was cut came all the same.
+        if let Some(error) = result.error().filter(|_| result.flags.is_empty()) {
             return Err(BackendFault::Broken(format!("`{completed}` failed: {error}")));
         }
         let what = format!("{}/accept", self.listeners[index].socket);
@@ -118,8 +145,8 @@ impl Follower {
         }
         let listener = &mut self.listeners[index];
         let accepted = std::mem::replace(&mut listener.accept, next);
-        post_accept(backend, listener)?;
-        Ok(Some((index, accepted)))
+        post(backend, listener)?;
+        Ok(Some((index, accepted, *result)))
     }
 
     /// A connection that is followed no further was made all the same: nobody is to take it for the next one.
@@ -130,11 +157,28 @@ impl Follower {
         error: Option<WinsockError>,
     ) -> Result<()> {
         if error.is_none()
-            && let Some((listener, accepted)) = self.next_accept(backend, opened)?
+            && let Some((listener, accepted, _)) = self.next_accept(backend, opened)?
+            && self.listeners[listener].protocol == Transport::Tcp
         {
             opened.push((Name::clone(&self.listeners[listener].process), accepted));
         }
         Ok(())
+    }
+}
+
+/// Where to listen.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    endpoint: &'a Endpoint,
+    family: SocketFamily,
+    protocol: Transport,
+}
+
+/// Waits for what arrives next.
+fn post(backend: &mut dyn Backend, listener: &Listener) -> Result<()> {
+    match listener.protocol {
+        Transport::Tcp => post_accept(backend, listener),
+        Transport::Udp => post_receive(backend, listener),
     }
 }
 

@@ -4,6 +4,7 @@
 //! scenario runs the same on every backend. A loop is recognised by what repeats, never by a timeout or a count.
 
 mod ask;
+mod datagrams;
 mod ending;
 mod listening;
 mod loops;
@@ -18,8 +19,8 @@ use wfp_sim::WinsockError;
 pub use ask::{Ask, Compared, ErrorSet, Grow, NextBuffer, Unanswered};
 pub use ending::{Carried, Cycle, End, Ending, HopReport, Note, Why};
 pub use service::{
-    AskOn, Destination, DialFamily, ErrorName, ListenFamilies, OnError, OnRetry, RecordsFrom, Service,
-    SetLength, SetWhen,
+    AskOn, Destination, DialFamily, ErrorName, Levels, ListenFamilies, OnError, OnRetry, RecordsFrom,
+    Service, SetLength, SetWhen, Transport,
 };
 
 use self::listening::{Listener, Serves};
@@ -63,6 +64,8 @@ pub struct Journey {
     pub family: SocketFamily,
     /// Whether the connections stay open, beyond the end of the journey.
     pub keep_open: bool,
+    /// Whether it is a TCP connection, or a flow of datagrams.
+    pub protocol: Transport,
 }
 
 /// A connect attempt.
@@ -121,6 +124,7 @@ impl Follower {
         let mut serving: Option<Serving> = None;
         loop {
             let dialled = match &mut serving {
+                None if journey.protocol == Transport::Udp => self.send_first(backend, journey, opened)?,
                 None => self.dial_first(backend, journey, opened)?,
                 Some(serving) => match self.dial_on(backend, serving, opened, notes_of(&mut hops))? {
                     Decided::GoesOn(dialled) => dialled,
@@ -174,11 +178,14 @@ impl Follower {
                 set_late(backend, serving, hops.get_mut(behind).map(|hop| &mut hop.then))?;
             }
 
-            let Some((listener, accepted)) = self.next_accept(backend, opened)? else {
+            let Some((listener, accepted, received)) = self.next_accept(backend, opened)? else {
                 return Ok(Ending::new(End::Stalled, hops));
             };
-            let Listener { process, serves, .. } = &self.listeners[listener];
-            opened.push((Name::clone(process), Name::clone(&accepted)));
+            let Listener { process, serves, protocol, .. } = &self.listeners[listener];
+            let protocol = *protocol;
+            if protocol == Transport::Tcp {
+                opened.push((Name::clone(process), Name::clone(&accepted)));
+            }
             let Some(last) = hops.last_mut() else { return Ok(Ending::new(End::Stalled, hops)) };
             match serves.clone() {
                 Serves::Destination(endpoint) => {
@@ -188,7 +195,11 @@ impl Follower {
                 }
                 Serves::Service(name) => {
                     last.accepted_by = Some(Name::clone(&name));
-                    match self.serve(backend, &name, listener, &accepted, last)? {
+                    let decided = match protocol {
+                        Transport::Tcp => self.serve(backend, &name, listener, &accepted, last)?,
+                        Transport::Udp => self.serve_datagram(&name, listener, &accepted, &received, last)?,
+                    };
+                    match decided {
                         Decided::GoesOn(next) => serving = Some(next),
                         Decided::Ends(end) => return Ok(Ending::new(end, hops)),
                     }

@@ -23,6 +23,16 @@ pub struct Service {
     /// The process that dials out, one of `processes` or of another service; by default the one that accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dial_process: Option<Name>,
+    /// Whether it serves TCP or UDP. Over UDP records and context come in the control data of a flow's first datagram,
+    /// and the records go on in that of the first datagram sent: `records` counts only where it is `never`.
+    #[serde(default)]
+    pub protocol: Transport,
+    /// Over UDP: bytes of its control buffer.
+    #[serde(default = "control_buffer")]
+    pub control_buffer: u32,
+    /// Over UDP: the levels at which it switches the reception of control data on.
+    #[serde(default)]
+    pub option_levels: Levels,
     /// Where it listens.
     pub listen: Endpoint,
     /// In which families it listens.
@@ -67,6 +77,10 @@ pub struct Service {
     pub on_error: OnError,
 }
 
+fn control_buffer() -> u32 {
+    65536
+}
+
 fn same_family() -> Vec<DialFamily> {
     vec![DialFamily::Same]
 }
@@ -79,6 +93,9 @@ impl Service {
             client: None,
             process: None,
             dial_process: None,
+            protocol: Transport::Tcp,
+            control_buffer: control_buffer(),
+            option_levels: Levels::Own,
             listen: Endpoint::new(Place::Loopback, port),
             families: ListenFamilies::Both,
             destination: Destination::Context,
@@ -104,6 +121,9 @@ impl Service {
 
     /// Whether its query can take records of this size, and what else matters of the size; `None` where nothing does.
     pub(super) fn fits(&self, bytes: u32) -> Option<Vec<bool>> {
+        if self.protocol == Transport::Udp {
+            return Some(vec![bytes <= self.control_buffer]);
+        }
         let mut fits = self.records.fits(bytes)?;
         if let (SetLength::Buffer, Ask::Fixed(buffer)) = (self.set_length, &self.records) {
             fits.push(bytes >= *buffer);
@@ -119,6 +139,32 @@ impl Service {
         };
         is_own && to.port == self.listen.port
     }
+}
+
+/// What a service serves, and how a journey begins.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// TCP connections.
+    #[default]
+    Tcp,
+    /// Flows of datagrams.
+    Udp,
+}
+
+/// The levels at which a service switches options on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Levels {
+    /// Those of the families that its socket serves: both, where it is dual-stack.
+    #[default]
+    Own,
+    /// `IPPROTO_IP` alone.
+    Ipv4,
+    /// `IPPROTO_IPV6` alone.
+    Ipv6,
 }
 
 /// In which families a service listens.

@@ -6,9 +6,10 @@ use wfp_sim::WinsockError;
 
 use super::ask::{Ask, Unanswered, ask};
 use super::service::{AskOn, Destination, OnError, OnRetry, RecordsFrom, Service, SetLength, SetWhen};
-use super::{CONNECT, Carried, Dialled, End, Follower, HopReport, Listener, Note, Result, apply};
+use super::{CONNECT, Carried, Dialled, End, Follower, HopReport, Listener, Note, Result, Transport, apply};
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Dial, Endpoint, Input, Length, Name, Place, SetRecords, SocketFamily,
+    Backend, BackendFault, Call, Dial, Endpoint, Input, Length, Name, Observation, Place, SetRecords,
+    SocketFamily,
 };
 
 /// A service with a connection, on its way out.
@@ -123,21 +124,8 @@ impl Follower {
             SetWhen::AfterConnect if records.is_some() => carried = Carried::TooLate,
             _ => {}
         }
-        let name = Name::clone(name);
-        let socket = Name::clone(&name);
-        let learned = hop.family;
-        Ok(Decided::GoesOn(Serving {
-            name,
-            service,
-            process,
-            records,
-            set_length,
-            carried,
-            dial,
-            learned,
-            attempt: 0,
-            socket,
-        }))
+        let serving = Serving::new(name, service, process, records, carried, dial, hop.family);
+        Ok(Decided::GoesOn(Serving { set_length, ..serving }))
     }
 
     pub(super) fn dial_on(
@@ -147,10 +135,10 @@ impl Follower {
         opened: &mut Vec<(Name, Name)>,
         notes: &mut Vec<Note>,
     ) -> Result<Decided<Dialled>> {
-        let service = Arc::clone(&serving.service);
-        let process = Name::clone(service.dial_process.as_ref().unwrap_or(&serving.process));
-        let (own, written) =
-            service.dial.get(serving.attempt).copied().unwrap_or_default().families(serving.learned);
+        if serving.service.protocol == Transport::Udp {
+            return self.send_on(backend, serving, opened, notes);
+        }
+        let (service, process, (own, written)) = serving.next_dial();
         let socket = self.fresh_name(&format!("{}/onward", serving.name));
         serving.socket = Name::clone(&socket);
         let call = Call::socket(own);
@@ -181,15 +169,7 @@ impl Follower {
         }
         let call = Call::Connect { socket, to: serving.dial.clone(), family: Some(written), ex: false };
         let observation = apply(backend, &process, Some(&CONNECT.into()), call)?;
-        let to = match (&serving.dial, &observation.hop) {
-            (Dial::Endpoint(endpoint), _) => endpoint.clone(),
-            (Dial::Context(_), Some(hop)) => hop.destination.clone(),
-            (Dial::Context(context), None) => {
-                Endpoint { place: Place::Host(Name::clone(context)), port: None }
-            }
-        };
-        let by = Name::clone(&serving.name);
-        Ok(Decided::GoesOn(Dialled { by, process, to, family: written, carried, observation }))
+        Ok(Decided::GoesOn(serving.dialled(process, written, carried, observation)))
     }
 }
 
@@ -207,6 +187,63 @@ fn serves_itself<T>(service: &Service, hop: &mut HopReport) -> Decided<T> {
 }
 
 impl Serving {
+    pub(super) fn new(
+        name: &Name,
+        service: Arc<Service>,
+        process: Name,
+        records: Option<Name>,
+        carried: Carried,
+        dial: Dial,
+        learned: SocketFamily,
+    ) -> Self {
+        let (name, socket) = (Name::clone(name), Name::clone(name));
+        let set_length = Length::Needed(0);
+        Self { name, service, process, records, set_length, carried, dial, learned, attempt: 0, socket }
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    pub(super) fn dial(&self) -> &Dial {
+        &self.dial
+    }
+
+    pub(super) fn records(&self) -> Option<&Name> {
+        self.records.as_ref()
+    }
+
+    pub(super) fn carried(&self) -> Carried {
+        self.carried
+    }
+
+    /// The service, the process that dials, and the families of the next attempt: the socket's, and that of the
+    /// destination's address.
+    pub(super) fn next_dial(&self) -> (Arc<Service>, Name, (SocketFamily, SocketFamily)) {
+        let service = Arc::clone(&self.service);
+        let process = Name::clone(service.dial_process.as_ref().unwrap_or(&self.process));
+        let families = service.dial.get(self.attempt).copied().unwrap_or_default().families(self.learned);
+        (service, process, families)
+    }
+
+    /// What came of an attempt.
+    pub(super) fn dialled(
+        &self,
+        process: Name,
+        family: SocketFamily,
+        carried: Carried,
+        observation: Observation,
+    ) -> Dialled {
+        let to = match (&self.dial, &observation.hop) {
+            (Dial::Endpoint(endpoint), _) => endpoint.clone(),
+            (Dial::Context(_) | Dial::Source(_), Some(hop)) => hop.destination.clone(),
+            (Dial::Context(name) | Dial::Source(name), None) => {
+                Endpoint { place: Place::Host(Name::clone(name)), port: None }
+            }
+        };
+        Dialled { by: Name::clone(&self.name), process, to, family, carried, observation }
+    }
+
     /// The next family that the service dials, on a fresh socket.
     pub(super) fn next_attempt(mut self) -> Option<Self> {
         self.attempt += 1;

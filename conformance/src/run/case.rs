@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wfp_sim::Profile;
+use wfp_sim::profile::ConnectContext;
 
 use super::{CaseRun, Failure, Options, Status, trace};
-use crate::follow::{End, Ending, Follower, Journey};
+use crate::follow::{End, Ending, Follower, Journey, Transport};
 use crate::scenario::{
     Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
 };
@@ -131,11 +132,26 @@ impl Player<'_> {
                 let process: Name = format!("{name}:{port}").into();
                 self.start(&process, ProcessSpec { host: Name::clone(name), ..ProcessSpec::default() })?;
                 let endpoint = Endpoint::new(Place::Host(Name::clone(name)), *port);
+                let families = host.families.of_sockets();
                 self.follower.start_destination(
                     self.backend,
                     &process,
                     &endpoint,
-                    host.families.of_sockets(),
+                    families,
+                    Transport::Tcp,
+                )?;
+            }
+            for port in &host.listen_udp {
+                let process: Name = format!("{name}:{port}/udp").into();
+                self.start(&process, ProcessSpec { host: Name::clone(name), ..ProcessSpec::default() })?;
+                let endpoint = Endpoint::new(Place::Host(Name::clone(name)), *port);
+                let families = host.families.of_sockets();
+                self.follower.start_destination(
+                    self.backend,
+                    &process,
+                    &endpoint,
+                    families,
+                    Transport::Udp,
                 )?;
             }
         }
@@ -162,10 +178,21 @@ impl Player<'_> {
         if let Some(name) = name {
             self.remember(name, &observed);
         }
+        self.remember_parts(&observed);
         if let Some((name, result)) = &observed.completed {
             self.remember(name, result);
+            self.remember_parts(result);
         }
         Ok(observed)
+    }
+
+    /// Control messages have names of their own.
+    fn remember_parts(&mut self, observed: &Observation) {
+        for message in observed.control.iter().flatten() {
+            if let Some(name) = &message.name {
+                self.blobs.insert(Name::clone(name), Arc::clone(&message.bytes));
+            }
+        }
     }
 
     fn remember(&mut self, name: &Name, observed: &Observation) {
@@ -183,6 +210,7 @@ impl Player<'_> {
                 to: follow.to.clone(),
                 family: follow.family,
                 keep_open: follow.keep_open,
+                protocol: follow.protocol,
             };
             let ending = self.follower.follow(self.backend, &journey)?;
             if self.keeps_trace {
@@ -333,7 +361,8 @@ impl Player<'_> {
         let process: Name = "kernel".into();
         let contexts = self.apply(&process, 0, None, Call::CountContexts {})?.count.unwrap_or(0);
         let all = self.apply(&process, 0, None, Call::CountAll {})?.count.unwrap_or(0);
-        if contexts == 0 && all == 0 {
+        let leaks = |profile: &Profile| profile.connected_udp_context == ConnectContext::Leaked;
+        if contexts == 0 && all == 0 || self.profile.as_ref().is_some_and(leaks) && contexts == all {
             return Ok(None);
         }
         let span = self.loaded.tree.span.clone();

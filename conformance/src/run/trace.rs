@@ -74,7 +74,7 @@ fn write_redirect(text: &mut String, hop: &Hop) -> std::fmt::Result {
         Some(Redirected::NotAccepted(why)) => writeln!(text, "  the redirect is not accepted: {why}"),
         Some(Redirected::Remotely) => writeln!(text, "  redirected to another host, without records"),
         Some(Redirected::Locally { handle: None }) => {
-            writeln!(text, "  redirected without a handle, so without records")
+            writeln!(text, "  redirected to an own address that is not loopback, without records")
         }
         Some(Redirected::Locally { handle: Some(_) }) | None => Ok(()),
     }

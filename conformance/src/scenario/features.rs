@@ -4,8 +4,8 @@ use wfp_sim::ControlCode;
 
 use super::expect::Expect;
 use super::format::Case;
-use crate::follow::{Destination, DialFamily, End, ListenFamilies};
-use crate::vocabulary::{Call, Feature, Features, LOCAL, PointerKind, SocketFamily};
+use crate::follow::{Destination, DialFamily, End, ListenFamilies, Transport};
+use crate::vocabulary::{Call, Feature, Features, LOCAL, PointerKind, SocketFamily, SocketProtocol};
 
 /// What a case needs of a backend: what it says, and what follows from what it does.
 pub(super) fn of(case: &Case) -> Features {
@@ -20,16 +20,23 @@ pub(super) fn of(case: &Case) -> Features {
     needs(case.hosts.iter().any(|(name, _)| &**name != LOCAL), Feature::RemoteHost);
     needs(!case.profile.is_empty(), Feature::Profile);
     needs(needs_records(case), Feature::RedirectRecords);
+    needs(case.processes.values().any(|process| process.wow64), Feature::Wow64);
+    needs(case.hosts.values().any(|host| !host.listen_udp.is_empty()), Feature::Udp);
     for service in case.services.values() {
         let dials = |family| service.dial.contains(&family);
+        needs(service.protocol == Transport::Udp, Feature::Udp);
         needs(dials(DialFamily::Ipv6), Feature::Ipv6);
         needs(service.destination == Destination::OriginalDst, Feature::OriginalDestination);
         needs(dials(DialFamily::Mapped) || service.families == ListenFamilies::Dual, Feature::DualStack);
     }
     for step in &case.steps {
         if let Some(follow) = &step.follow {
+            needs(follow.protocol == Transport::Udp, Feature::Udp);
             needs(follow.family == SocketFamily::Ipv6, Feature::Ipv6);
             needs(follow.family == SocketFamily::Dual, Feature::DualStack);
+        }
+        if let Some(Expect::Ok(ok)) = &step.expect {
+            needs(ok.classified.is_some() || !ok.sees.is_empty(), Feature::KernelView);
         }
         if let Some(Expect::Outcome(outcome)) = &step.expect {
             let looks = outcome.hops.iter().any(|hop| !hop.sees.is_empty() || hop.records.is_some());
@@ -63,8 +70,21 @@ fn features_of(call: &Call) -> Vec<Feature> {
         if any { vec![Feature::InvalidPointers] } else { Vec::new() }
     };
     let mut features = match call {
-        Call::Socket { family: SocketFamily::Ipv6, .. } => vec![Feature::Ipv6],
-        Call::Socket { family: SocketFamily::Dual, .. } => vec![Feature::DualStack],
+        Call::Socket { family, protocol, .. } => {
+            let family = match family {
+                SocketFamily::Ipv4 => None,
+                SocketFamily::Ipv6 => Some(Feature::Ipv6),
+                SocketFamily::Dual => Some(Feature::DualStack),
+            };
+            let protocol = match protocol {
+                SocketProtocol::Tcp => Feature::Tcp,
+                SocketProtocol::Udp => Feature::Udp,
+                SocketProtocol::Raw(_) | SocketProtocol::RawWithHeader(_) => Feature::Raw,
+            };
+            family.into_iter().chain([protocol]).collect()
+        }
+        Call::ReceiveMessage(receive) => invalid(&[receive.control.pointer]),
+        Call::SendMessage(send) => invalid(&[send.control.pointer]),
         Call::AcceptEx { .. } | Call::Connect { ex: true, .. } => vec![Feature::ExtensionFunctions],
         Call::Duplicate { .. } => vec![Feature::Duplicate],
         Call::OriginalDestination { .. } => vec![Feature::OriginalDestination],

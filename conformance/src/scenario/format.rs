@@ -7,7 +7,7 @@ use wfp_sim::Profile;
 use wfp_sim::profile::Field;
 
 use super::expect::Expect;
-use crate::follow::{ListenFamilies, Service};
+use crate::follow::{ListenFamilies, Service, Transport};
 use crate::vocabulary::{
     Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, Feature, HandleSpec, Length, Match, Name, Place,
     ProcessSpec, RedirectTo, RuleSpec, SocketFamily, SocketState, StateName, TargetPidSpec,
@@ -123,6 +123,9 @@ pub struct Host {
     /// The ports at which a process of this host accepts whatever comes.
     #[serde(default)]
     pub listen: Vec<u16>,
+    /// The ports at which a process of this host takes whatever datagrams come.
+    #[serde(default)]
+    pub listen_udp: Vec<u16>,
     /// In which families it does.
     #[serde(default)]
     pub families: ListenFamilies,
@@ -337,6 +340,9 @@ pub struct Follow {
     /// Whether the connections stay open until the case ends.
     #[serde(default)]
     pub keep_open: bool,
+    /// Whether it is a TCP connection, or a flow of datagrams.
+    #[serde(default)]
+    pub protocol: Transport,
 }
 
 /// The keys of a case that a file can say once for all of its cases: the ground that they start from.

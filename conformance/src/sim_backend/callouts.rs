@@ -7,12 +7,12 @@ use wfp_sim::engine::{
     Condition, Context, Decision, Filter, Handles, Layer, Policy, Processes, Redirect, Rule, States, Target,
     Test,
 };
-use wfp_sim::{CalloutId, FilterId, Pid, RedirectHandle, RedirectState, SublayerId, World};
+use wfp_sim::{CalloutId, FilterId, Pid, Protocol, RedirectHandle, RedirectState, SublayerId, World};
 
 use super::addresses::Addresses;
 use crate::vocabulary::{
-    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, Match, Name, RuleSpec, SocketFamily,
-    TargetPidSpec,
+    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, IpProtocol, Match, Name, RuleSpec,
+    SocketFamily, TargetPidSpec,
 };
 
 /// The most that the profile field `context-limit` can say. What is larger is too large by however much.
@@ -195,6 +195,14 @@ fn rules_of(
 /// The conditions of a match: one list, or two where a host can be meant by either of its addresses.
 fn alternatives(matching: &Match, addresses: &Addresses) -> Result<Vec<Vec<Condition>>, String> {
     let mut conditions = Vec::new();
+    if let Some(protocol) = matching.protocol {
+        conditions.push(Condition::is(Test::Protocol(match protocol {
+            IpProtocol::Icmp => Protocol::ICMP,
+            IpProtocol::Tcp => Protocol::TCP,
+            IpProtocol::Udp => Protocol::UDP,
+            IpProtocol::Icmpv6 => Protocol::ICMPV6,
+        })));
+    }
     if let Some(port) = matching.remote_port {
         conditions.push(Condition::is(Test::RemotePort(port..=port)));
     }

@@ -155,7 +155,7 @@ impl SimBackend {
         };
         if let Ok(Completion::Pending(id)) = result {
             let family = crate::vocabulary::SocketFamily::default();
-            return Ok(self.name_pending(op, Pending { id, family, asked: Some(asked) }));
+            return Ok(self.name_pending(op, Pending { id, family, asked: Some(asked), receiving: None }));
         }
         let observation = self.observe(&asked, result.map(|_| ()));
         if let Some(name) = &op.name {

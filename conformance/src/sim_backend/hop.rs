@@ -1,5 +1,7 @@
 //! `connect`, and what the kernel tells of it.
 
+use std::net::SocketAddr;
+
 use wfp_sim::address::{Family, from_sockaddr_storage, is_mapped, written_in};
 use wfp_sim::engine::{Action, Layer};
 use wfp_sim::trace::{ConnectTrace, Redirection, Refusal};
@@ -15,22 +17,9 @@ impl SimBackend {
         let Call::Connect { socket, to, family, ex } = &op.call else {
             return Err(BackendFault::Misuse("not a connect".to_owned()));
         };
-        let Socket { handle, family: own } = self.socket(socket)?;
-        let destination = match to {
-            Dial::Endpoint(endpoint) => {
-                self.addresses.resolve(endpoint, family.unwrap_or(own)).map_err(BackendFault::Misuse)?
-            }
-            Dial::Context(name) => {
-                let blob = self.blobs.get(name);
-                let blob =
-                    blob.ok_or_else(|| BackendFault::Misuse(format!("no context `{name}` was fetched")))?;
-                match (from_sockaddr_storage(blob), family) {
-                    (Some(address), Some(family)) => self.addresses.rewritten(address, *family),
-                    (Some(address), None) if own == SocketFamily::Dual => written_in(Family::Ipv6, address),
-                    (Some(address), None) => address,
-                    (None, _) => return Ok(Observation::new(Outcome::Error(WinsockError::WSAEAFNOSUPPORT))),
-                }
-            }
+        let Socket { handle, family: own, .. } = self.socket(socket)?;
+        let Some(destination) = self.dialled(to, own, *family)? else {
+            return Ok(Observation::new(Outcome::Error(WinsockError::WSAEAFNOSUPPORT)));
         };
         let mut trace: Vec<ConnectTrace> = Vec::with_capacity(1);
         let result = if *ex {
@@ -41,13 +30,45 @@ impl SimBackend {
         let hop = trace.pop().map(|trace| Box::new(self.hop(&trace)));
         let observation = match result {
             Ok(Completion::Done(())) => Observation::new(Outcome::Ok),
-            Ok(Completion::Pending(id)) => self.name_pending(op, Pending { id, family: own, asked: None }),
+            Ok(Completion::Pending(id)) => {
+                self.name_pending(op, Pending { id, family: own, asked: None, receiving: None })
+            }
             Err(error) => Observation::new(Outcome::Error(error)),
         };
         Ok(Observation { hop, ..observation })
     }
 
-    fn hop(&self, trace: &ConnectTrace) -> Hop {
+    /// The address that a call is to be given; `None` where a context holds none.
+    pub(super) fn dialled(
+        &self,
+        to: &Dial,
+        own: SocketFamily,
+        family: Option<SocketFamily>,
+    ) -> Result<Option<SocketAddr>, BackendFault> {
+        let address = match to {
+            Dial::Endpoint(endpoint) => {
+                let resolved = self.addresses.resolve(endpoint, family.unwrap_or(own));
+                return resolved.map(Some).map_err(BackendFault::Misuse);
+            }
+            Dial::Context(name) => {
+                let blob = self.blobs.get(name);
+                let blob =
+                    blob.ok_or_else(|| BackendFault::Misuse(format!("no context `{name}` was fetched")))?;
+                from_sockaddr_storage(blob)
+            }
+            Dial::Source(name) => {
+                let source = self.sources.get(name).copied();
+                Some(source.ok_or_else(|| BackendFault::Misuse(format!("no datagram `{name}` came")))?)
+            }
+        };
+        Ok(address.map(|address| match family {
+            Some(family) => self.addresses.rewritten(address, family),
+            None if own == SocketFamily::Dual => written_in(Family::Ipv6, address),
+            None => address,
+        }))
+    }
+
+    pub(super) fn hop(&self, trace: &ConnectTrace) -> Hop {
         let family = match trace.layer {
             Layer::AleConnectRedirectV4 => SocketFamily::Ipv4,
             Layer::AleConnectRedirectV6 if is_mapped(&trace.destination) => SocketFamily::Dual,

@@ -4,26 +4,30 @@ mod addresses;
 mod buffers;
 mod callouts;
 mod control;
+mod datagrams;
 mod hop;
 mod operations;
 mod original_destination;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use wfp_sim::control_message::Layout;
 use wfp_sim::profile::WindowsVersion;
 use wfp_sim::{
-    Caller, Completed, Completion, PendingId, PortHandle, Profile, Provider, Shutdown, SocketHandle,
-    SocketKind, WinsockError, World,
+    Caller, Completed, Completion, PendingId, Pid, PortHandle, Profile, Protocol, Provider, Shutdown,
+    SocketHandle, SocketKind, WinsockError, World,
 };
 
 use self::addresses::Addresses;
 use self::callouts::Callouts;
 use self::control::Asked;
+use self::datagrams::Receiving;
 use crate::vocabulary::{
     Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, ProviderKind,
-    SetUp, Settings, ShutdownHow, SocketFamily, SocketState, Stored,
+    SetUp, Settings, ShutdownHow, SocketFamily, SocketProtocol, SocketState, Stored,
 };
 
 /// A model of a machine behind the vocabulary that every backend speaks.
@@ -34,6 +38,10 @@ pub struct SimBackend {
     threads: FxHashMap<Name, BTreeMap<u32, Caller>>,
     sockets: FxHashMap<Name, Socket>,
     blobs: FxHashMap<Name, Arc<[u8]>>,
+    /// The sources that received datagrams showed.
+    sources: FxHashMap<Name, SocketAddr>,
+    /// The 32-bit programs.
+    wow64: BTreeSet<Pid>,
     pending: FxHashMap<Name, Pending>,
     /// Control codes that were asked overlapped.
     operations: FxHashMap<Name, Asked>,
@@ -47,6 +55,7 @@ pub struct SimBackend {
 struct Socket {
     handle: SocketHandle,
     family: SocketFamily,
+    protocol: SocketProtocol,
 }
 
 /// A call that goes on, and what becomes of its result.
@@ -56,6 +65,8 @@ struct Pending {
     family: SocketFamily,
     /// Of a control code, or of a wait for its result.
     asked: Option<Asked>,
+    /// Of a `WSARecvMsg`.
+    receiving: Option<Receiving>,
 }
 
 impl Default for SimBackend {
@@ -74,6 +85,8 @@ impl SimBackend {
             threads: FxHashMap::default(),
             sockets: FxHashMap::default(),
             blobs: FxHashMap::default(),
+            sources: FxHashMap::default(),
+            wow64: BTreeSet::new(),
             pending: FxHashMap::default(),
             operations: FxHashMap::default(),
             ports: FxHashMap::default(),
@@ -110,9 +123,9 @@ impl SimBackend {
             .ok_or_else(|| BackendFault::Misuse(format!("no socket `{name}` was made")))
     }
 
-    fn name_socket(&mut self, name: Option<&Name>, handle: SocketHandle, family: SocketFamily) {
+    fn name_socket(&mut self, name: Option<&Name>, socket: Socket) {
         if let Some(name) = name {
-            self.sockets.insert(Name::clone(name), Socket { handle, family });
+            self.sockets.insert(Name::clone(name), socket);
         }
     }
 
@@ -146,10 +159,11 @@ impl SimBackend {
         for name in calls {
             let Some(id) = self.pending.get(name).map(|pending| pending.id) else { continue };
             let Some(result) = self.world.completion(id) else { continue };
-            let Some(Pending { family, asked, .. }) = self.pending.remove(name) else { continue };
+            let Some(pending) = self.pending.remove(name) else { continue };
+            let Pending { family, asked, receiving, .. } = pending;
             let observation = match (result, asked) {
                 (Ok(Completed::Accepted(handle)), _) => {
-                    self.name_socket(Some(name), handle, family);
+                    self.name_socket(Some(name), Socket { handle, family, protocol: SocketProtocol::Tcp });
                     Observation::new(Outcome::Ok)
                 }
                 (Ok(Completed::Received(bytes)), _) => self.received(Some(name), bytes),
@@ -164,9 +178,19 @@ impl SimBackend {
                     }
                     observation
                 }
-                (Ok(Completed::ReceivedFrom(datagram)), None) => self.received(Some(name), datagram.data),
-                (Ok(_), None) => Observation::new(Outcome::Ok),
-                (Err(error), None) => Observation::new(Outcome::Error(error)),
+                (Ok(Completed::ReceivedFrom(datagram)), None) => self.received_from(Some(name), datagram),
+                (result, None) => match (result, receiving) {
+                    (Ok(Completed::ReceivedMessage(received)), Some(receiving)) => {
+                        self.received_message(Some(name), &receiving, received)
+                    }
+                    (Ok(_), _) => Observation::new(Outcome::Ok),
+                    (Err(error), receiving) => {
+                        if let Some(receiving) = &receiving {
+                            self.forget_receive(receiving);
+                        }
+                        Observation::new(Outcome::Error(error))
+                    }
+                },
             };
             let completed = Some((Name::clone(name), Box::new(observation)));
             return Some(Observation { completed, ..Observation::new(Outcome::Ok) });
@@ -184,6 +208,10 @@ impl SimBackend {
                 let host = self.addresses.host(&spec.host).map_err(BackendFault::Misuse)?;
                 let image = spec.image.as_deref().unwrap_or(name);
                 let caller = self.world.start_process_on(host, image, spec.elevated);
+                if spec.wow64 {
+                    self.wow64.insert(caller.pid);
+                    self.world.set_layout(caller.pid, Layout::Bits32);
+                }
                 self.threads.insert(Name::clone(name), BTreeMap::from([(0, caller)]));
             }
             SetUp::InstallCallout(spec) => {
@@ -241,23 +269,36 @@ impl SimBackend {
             }
             Call::Connect { .. } => self.connect(caller, op),
             Call::OriginalDestination { .. } => self.original_destination(caller, op),
+            Call::SendTo { .. }
+            | Call::ReceiveFrom { .. }
+            | Call::SendMessage(_)
+            | Call::ReceiveMessage(_)
+            | Call::SetOption { .. }
+            | Call::GetOption { .. } => self.datagram_call(caller, op),
             _ => self.socket_call(caller, op),
         }
+    }
+
+    fn new_socket(&mut self, caller: Caller, op: &Op) -> Result<(), WinsockError> {
+        let Call::Socket { family, overlapped, nonblocking, protocol, provider } = op.call else {
+            return Ok(());
+        };
+        let provider = match provider {
+            ProviderKind::Tcpip => Provider::Tcpip,
+            ProviderKind::Layered => Provider::Layered,
+        };
+        let protocol_given = protocol_of(protocol);
+        let kind = SocketKind { overlapped, nonblocking, provider, protocol: protocol_given, ..kind(family) };
+        let handle = self.world.socket(caller, kind)?;
+        self.name_socket(op.name.as_ref(), Socket { handle, family, protocol });
+        Ok(())
     }
 
     /// The plain calls of Winsock.
     fn socket_call(&mut self, caller: Caller, op: &Op) -> Result<Observation, BackendFault> {
         let name = op.name.as_ref();
         let result = match &op.call {
-            Call::Socket { family, overlapped, nonblocking, provider } => {
-                let provider = match provider {
-                    ProviderKind::Tcpip => Provider::Tcpip,
-                    ProviderKind::Layered => Provider::Layered,
-                };
-                let (overlapped, nonblocking) = (*overlapped, *nonblocking);
-                let kind = SocketKind { overlapped, nonblocking, provider, ..kind(*family) };
-                self.world.socket(caller, kind).map(|handle| self.name_socket(name, handle, *family))
-            }
+            Call::Socket { .. } => self.new_socket(caller, op),
             Call::Bind { socket, to, mapped } => {
                 let socket = self.socket(socket)?;
                 let family = match (socket.family, mapped) {
@@ -271,24 +312,28 @@ impl SimBackend {
                 self.world.listen(caller, self.socket(socket)?.handle, *backlog)
             }
             Call::Accept { socket } => {
-                let Socket { handle, family } = self.socket(socket)?;
+                let Socket { handle, family, .. } = self.socket(socket)?;
                 match self.world.accept(caller, handle) {
-                    Ok(Completion::Done(accepted)) => {
-                        self.name_socket(name, accepted, family);
+                    Ok(Completion::Done(handle)) => {
+                        self.name_socket(name, Socket { handle, family, protocol: SocketProtocol::Tcp });
                         Ok(())
                     }
                     Ok(Completion::Pending(id)) => {
-                        return Ok(self.name_pending(op, Pending { id, family, asked: None }));
+                        return Ok(
+                            self.name_pending(op, Pending { id, family, asked: None, receiving: None })
+                        );
                     }
                     Err(error) => Err(error),
                 }
             }
             Call::AcceptEx { socket, into } => {
-                let Socket { handle, family } = self.socket(socket)?;
+                let Socket { handle, family, .. } = self.socket(socket)?;
                 match self.world.accept_ex(caller, handle, self.socket(into)?.handle) {
                     Ok(Completion::Done(())) => Ok(()),
                     Ok(Completion::Pending(id)) => {
-                        return Ok(self.name_pending(op, Pending { id, family, asked: None }));
+                        return Ok(
+                            self.name_pending(op, Pending { id, family, asked: None, receiving: None })
+                        );
                     }
                     Err(error) => Err(error),
                 }
@@ -304,11 +349,13 @@ impl SimBackend {
                 self.world.send(caller, self.socket(socket)?.handle, data.as_bytes()).map(|_| ())
             }
             Call::Receive { socket, length } => {
-                let Socket { handle, family } = self.socket(socket)?;
+                let Socket { handle, family, .. } = self.socket(socket)?;
                 match self.world.recv(caller, handle, *length as usize) {
                     Ok(Completion::Done(bytes)) => return Ok(self.received(name, bytes)),
                     Ok(Completion::Pending(id)) => {
-                        return Ok(self.name_pending(op, Pending { id, family, asked: None }));
+                        return Ok(
+                            self.name_pending(op, Pending { id, family, asked: None, receiving: None })
+                        );
                     }
                     Err(error) => Err(error),
                 }
@@ -323,7 +370,7 @@ impl SimBackend {
             }
             Call::Close { socket } => self.world.closesocket(caller, self.socket(socket)?.handle),
             Call::Duplicate { socket, process } => {
-                let Socket { handle, family } = self.socket(socket)?;
+                let socket = self.socket(socket)?;
                 let unknown = || BackendFault::Misuse(format!("no process `{process}` runs"));
                 let pid = self
                     .threads
@@ -332,8 +379,8 @@ impl SimBackend {
                     .ok_or_else(unknown)?
                     .pid;
                 self.world
-                    .wsa_duplicate_socket(caller, handle, pid)
-                    .map(|there| self.name_socket(name, there, family))
+                    .wsa_duplicate_socket(caller, socket.handle, pid)
+                    .map(|handle| self.name_socket(name, Socket { handle, ..socket }))
             }
             Call::LocalName { socket } => {
                 let address = self.world.getsockname(caller, self.socket(socket)?.handle);
@@ -348,7 +395,7 @@ impl SimBackend {
         Ok(Observation::new(result.map_or_else(Outcome::Error, |()| Outcome::Ok)))
     }
 
-    fn told(&self, address: Result<std::net::SocketAddr, WinsockError>) -> Observation {
+    fn told(&self, address: Result<SocketAddr, WinsockError>) -> Observation {
         match address {
             Ok(address) => {
                 let address = Some(self.addresses.endpoint(&self.world, address));
@@ -397,6 +444,15 @@ fn kind(family: SocketFamily) -> SocketKind {
         SocketFamily::Ipv4 => SocketKind::V4,
         SocketFamily::Ipv6 => SocketKind::V6,
         SocketFamily::Dual => SocketKind::DUAL,
+    }
+}
+
+fn protocol_of(protocol: SocketProtocol) -> Protocol {
+    match protocol {
+        SocketProtocol::Tcp => Protocol::Tcp,
+        SocketProtocol::Udp => Protocol::Udp,
+        SocketProtocol::Raw(number) => Protocol::Raw { number, header_included: false },
+        SocketProtocol::RawWithHeader(number) => Protocol::Raw { number, header_included: true },
     }
 }
 

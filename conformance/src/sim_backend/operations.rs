@@ -3,7 +3,7 @@
 use wfp_sim::{Caller, Completion, Decided, Pointer, PortHandle, WinsockError};
 
 use super::control::Asked;
-use super::{Pending, SimBackend};
+use super::{Pending, SimBackend, Socket};
 use crate::vocabulary::{
     BackendFault, Call, Condition, Inside, Name, Observation, Op, Outcome, SocketFamily, Word,
 };
@@ -98,7 +98,8 @@ impl SimBackend {
         let asked = self.operation(of)?.clone();
         match self.world.wsa_get_overlapped_result(caller, asked.socket, asked.overlapped, wait) {
             Ok(Completion::Pending(id)) => {
-                let pending = Pending { id, family: SocketFamily::default(), asked: Some(asked) };
+                let pending =
+                    Pending { id, family: SocketFamily::default(), asked: Some(asked), receiving: None };
                 Ok(self.name_pending(op, pending))
             }
             Ok(Completion::Done(bytes)) => Ok(self.transferred(of, op.name.as_ref(), &asked, Ok(bytes))),
@@ -196,7 +197,7 @@ impl SimBackend {
             Condition::Defer => Decided::Defer,
         };
         match self.world.end_condition_function(caller, socket.handle, answer) {
-            Ok(accepted) => self.name_socket(op.name.as_ref(), accepted, socket.family),
+            Ok(handle) => self.name_socket(op.name.as_ref(), Socket { handle, ..socket }),
             Err(error) => observation.outcome = Outcome::Error(error),
         }
         Ok(observation)

@@ -15,7 +15,7 @@ impl SimBackend {
         let Call::OriginalDestination { socket, level, length } = &op.call else {
             return Err(BackendFault::Misuse("not the original destination".to_owned()));
         };
-        let Socket { handle, family } = self.socket(socket)?;
+        let Socket { handle, family, .. } = self.socket(socket)?;
         let (of_family, needed) = match family {
             SocketFamily::Ipv4 => (SOL_IP, 16),
             SocketFamily::Ipv6 | SocketFamily::Dual => (SOL_IPV6, 28),

@@ -115,6 +115,8 @@ pub enum Dial {
     /// The destination at the start of a redirect context, or what SO_ORIGINAL_DST told, by the name of the query that
     /// it came from. Written `context NAME`.
     Context(Name),
+    /// The source that a received datagram showed, by the name of the receive. Written `source NAME`.
+    Source(Name),
 }
 
 impl fmt::Display for Dial {
@@ -122,6 +124,7 @@ impl fmt::Display for Dial {
         match self {
             Self::Endpoint(endpoint) => write!(f, "{endpoint}"),
             Self::Context(name) => write!(f, "context {name}"),
+            Self::Source(name) => write!(f, "source {name}"),
         }
     }
 }
@@ -135,10 +138,13 @@ impl Serialize for Dial {
 impl<'de> Deserialize<'de> for Dial {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        match text.strip_prefix("context ") {
-            Some(name) => Ok(Self::Context(name.trim().into())),
-            None => text.parse().map(Self::Endpoint).map_err(serde::de::Error::custom),
+        if let Some(name) = text.strip_prefix("context ") {
+            return Ok(Self::Context(name.trim().into()));
         }
+        if let Some(name) = text.strip_prefix("source ") {
+            return Ok(Self::Source(name.trim().into()));
+        }
+        text.parse().map(Self::Endpoint).map_err(serde::de::Error::custom)
     }
 }
 
@@ -149,7 +155,7 @@ impl JsonSchema for Dial {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "`PLACE:PORT`, or `context NAME` with the name of a query for the context or the original destination.",
+            "description": "`PLACE:PORT`; `context NAME` with the name of a context or an original destination; `source NAME` with that of a datagram.",
             "type": "string",
         })
     }

@@ -12,6 +12,12 @@ use serde::{Deserialize, Serialize};
 pub enum Feature {
     /// TCP sockets.
     Tcp,
+    /// UDP sockets.
+    Udp,
+    /// Raw sockets.
+    Raw,
+    /// 32-bit programs.
+    Wow64,
     /// IPv6 sockets.
     Ipv6,
     /// IPv6 sockets that serve IPv4 too.
@@ -51,8 +57,11 @@ pub type Features = BTreeSet<Feature>;
 
 impl Feature {
     /// Every feature, with its meaning.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 20] = [
         (Self::Tcp, "TCP sockets"),
+        (Self::Udp, "UDP sockets"),
+        (Self::Raw, "raw sockets"),
+        (Self::Wow64, "32-bit programs"),
         (Self::Ipv6, "IPv6 sockets"),
         (Self::DualStack, "IPv6 sockets that serve IPv4 too"),
         (Self::ExtensionFunctions, "AcceptEx and ConnectEx"),
@@ -82,6 +91,9 @@ impl Feature {
     pub fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Raw => "raw",
+            Self::Wow64 => "wow64",
             Self::Ipv6 => "ipv6",
             Self::DualStack => "dual-stack",
             Self::ExtensionFunctions => "extension-functions",

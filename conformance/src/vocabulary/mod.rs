@@ -6,6 +6,7 @@
 
 mod backend;
 mod buffers;
+mod datagrams;
 mod endpoint;
 mod feature;
 mod length;
@@ -17,6 +18,9 @@ mod topology;
 
 pub use backend::{Backend, BackendFault, Identity, Settings};
 pub use buffers::{Input, Output, PointerKind, Query, SetRecords};
+pub use datagrams::{
+    ControlSeen, ControlType, IpProtocol, Level, MessageFlag, ReceiveMessage, SendMessage, SocketProtocol,
+};
 pub use endpoint::{Dial, Endpoint, Place};
 pub use feature::{Feature, Features};
 pub use length::Length;

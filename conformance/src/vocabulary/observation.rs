@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wfp_sim::WinsockError;
 
-use super::{BackendFault, Endpoint, Name, SocketFamily, StateName};
+use super::{BackendFault, ControlSeen, Endpoint, MessageFlag, Name, SocketFamily, StateName};
 
 /// What came of an op.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,12 @@ pub struct Observation {
     /// Of `WSPIoctl`: whether it left its code for `WSAGetLastError` too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error_set: Option<bool>,
+    /// The control messages that a receive found in its control buffer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Vec<ControlSeen>>,
+    /// The flags that a receive gave back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<MessageFlag>,
     /// What was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
@@ -69,6 +75,8 @@ impl Observation {
             inside: Vec::new(),
             signaled: None,
             last_error_set: None,
+            control: None,
+            flags: Vec::new(),
             count: None,
             state: None,
         }
@@ -140,6 +148,12 @@ impl fmt::Display for Observation {
             Some(true) => f.write_str(", code left for WSAGetLastError")?,
             Some(false) => f.write_str(", nothing left for WSAGetLastError")?,
             None => {}
+        }
+        for flag in &self.flags {
+            write!(f, ", {flag}")?;
+        }
+        for message in self.control.iter().flatten() {
+            write!(f, ", {message}")?;
         }
         if let Some(count) = self.count {
             write!(f, ", {count} counted")?;
@@ -331,7 +345,8 @@ impl fmt::Display for Did {
 pub enum Redirected {
     /// To a process of this machine.
     Locally {
-        /// The handle, which the acceptor's records now end with.
+        /// The handle, which the acceptor's records now end with; none where the way there is not loopback, so that
+        /// nothing travels with it.
         handle: Option<Name>,
     },
     /// To another host.

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    CalloutSpec, Condition, Dial, Endpoint, HostSpec, Input, Inside, Length, Name, Output, Overlapped,
-    PointerKind, ProcessSpec, Query, SetRecords, Spi,
+    CalloutSpec, Condition, ControlType, Dial, Endpoint, HostSpec, Input, Inside, Length, Level, Name,
+    Output, Overlapped, PointerKind, ProcessSpec, Query, ReceiveMessage, SendMessage, SetRecords,
+    SocketProtocol, Spi,
 };
 
 /// A call by a thread of a process, and the name that its result gets.
@@ -77,6 +78,9 @@ pub enum Call {
         /// Whose protocol entry `WSASocket` is given.
         #[serde(default)]
         provider: ProviderKind,
+        /// Type and protocol.
+        #[serde(default)]
+        protocol: SocketProtocol,
     },
     /// `bind`.
     Bind {
@@ -148,6 +152,52 @@ pub enum Call {
         /// How much at most.
         #[serde(default = "receive_length")]
         length: u32,
+    },
+    /// `sendto`.
+    SendTo {
+        /// The socket.
+        socket: Name,
+        /// The destination; by default that of `connect`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Dial>,
+        /// How the destination's address is written, as in `connect`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        family: Option<SocketFamily>,
+        /// What to send.
+        data: String,
+    },
+    /// `recvfrom`. The result is what came, and its source.
+    ReceiveFrom {
+        /// The socket.
+        socket: Name,
+        /// How much at most.
+        #[serde(default = "receive_length")]
+        length: u32,
+    },
+    /// `WSASendMsg`.
+    SendMessage(SendMessage),
+    /// `WSARecvMsg`. The result is what came, and its source.
+    ReceiveMessage(ReceiveMessage),
+    /// `setsockopt` of the options that switch the reception of control data on.
+    SetOption {
+        /// The socket.
+        socket: Name,
+        /// The level.
+        level: Level,
+        /// The option.
+        option: ControlType,
+        /// Whether it is switched on or off.
+        #[serde(default = "yes")]
+        on: bool,
+    },
+    /// `getsockopt` of the same options.
+    GetOption {
+        /// The socket.
+        socket: Name,
+        /// The level.
+        level: Level,
+        /// The option.
+        option: ControlType,
     },
     /// `shutdown`.
     Shutdown {
@@ -358,7 +408,14 @@ impl Call {
     /// A socket as most programs make it.
     #[must_use]
     pub fn socket(family: SocketFamily) -> Self {
-        Self::Socket { family, overlapped: true, nonblocking: false, provider: ProviderKind::default() }
+        Self::socket_of(family, SocketProtocol::Tcp)
+    }
+
+    /// The same of another protocol.
+    #[must_use]
+    pub fn socket_of(family: SocketFamily, protocol: SocketProtocol) -> Self {
+        let provider = ProviderKind::default();
+        Self::Socket { family, overlapped: true, nonblocking: false, protocol, provider }
     }
 
     /// The question for the original destination, as Envoy asks it.
@@ -385,6 +442,12 @@ impl Call {
             Self::Connect { .. } => "connect",
             Self::Send { .. } => "send",
             Self::Receive { .. } => "receive",
+            Self::SendTo { .. } => "send-to",
+            Self::ReceiveFrom { .. } => "receive-from",
+            Self::SendMessage(_) => "send-message",
+            Self::ReceiveMessage(_) => "receive-message",
+            Self::SetOption { .. } => "set-option",
+            Self::GetOption { .. } => "get-option",
             Self::Shutdown { .. } => "shutdown",
             Self::Close { .. } => "close",
             Self::Duplicate { .. } => "duplicate",

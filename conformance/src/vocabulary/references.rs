@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Call, Dial, Inside, Name, Overlapped};
+use super::{Call, Dial, Endpoint, Inside, Name, Overlapped, ReceiveMessage, SendMessage};
 
 /// What a name in an op stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,8 +69,17 @@ impl Call {
             Self::UpdateAcceptContext { socket, listening } => {
                 vec![("socket", Socket, socket), ("listening", Socket, listening)]
             }
-            Self::Connect { socket, to: Dial::Context(context), .. } => {
-                vec![("socket", Socket, socket), ("to", Blob, context)]
+            Self::Connect { socket, to: Dial::Context(blob) | Dial::Source(blob), .. }
+            | Self::SendTo { socket, to: Some(Dial::Context(blob) | Dial::Source(blob)), .. } => {
+                vec![("socket", Socket, socket), ("to", Blob, blob)]
+            }
+            Self::SendMessage(SendMessage { socket, to, records, .. }) => {
+                let to = match to {
+                    Some(Dial::Context(blob) | Dial::Source(blob)) => Some(("to", Blob, blob)),
+                    Some(Dial::Endpoint(_)) | None => None,
+                };
+                let records = records.as_ref().map(|records| ("records", Blob, records));
+                std::iter::once(("socket", Socket, socket)).chain(to).chain(records).collect()
             }
             Self::Bind { socket, .. }
             | Self::Connect { socket, .. }
@@ -79,6 +88,11 @@ impl Call {
             | Self::UpdateConnectContext { socket }
             | Self::Send { socket, .. }
             | Self::Receive { socket, .. }
+            | Self::SendTo { socket, .. }
+            | Self::ReceiveFrom { socket, .. }
+            | Self::ReceiveMessage(ReceiveMessage { socket, .. })
+            | Self::SetOption { socket, .. }
+            | Self::GetOption { socket, .. }
             | Self::Shutdown { socket, .. }
             | Self::Close { socket }
             | Self::LocalName { socket }
@@ -119,6 +133,27 @@ impl Call {
         }
     }
 
+    /// The endpoint that the call names, as a destination or to bind to.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Bind { to: endpoint, .. }
+            | Self::Connect { to: Dial::Endpoint(endpoint), .. }
+            | Self::SendTo { to: Some(Dial::Endpoint(endpoint)), .. }
+            | Self::SendMessage(SendMessage { to: Some(Dial::Endpoint(endpoint)), .. }) => Some(endpoint),
+            _ => None,
+        }
+    }
+
+    /// The names that the call itself gives to parts of its result, beside the op's own.
+    #[must_use]
+    pub fn named_parts(&self) -> Vec<&Name> {
+        match self {
+            Self::ReceiveMessage(receive) => receive.records.iter().chain(&receive.context).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What the result of the call can be referred to as.
     #[must_use]
     pub fn results(&self) -> &'static [Role] {
@@ -127,7 +162,10 @@ impl Call {
                 &[Role::Socket]
             }
             Self::Accept { .. } => &[Role::Socket, Role::Pending],
-            Self::Receive { .. } | Self::GetResult { .. } => &[Role::Blob, Role::Pending],
+            Self::Receive { .. }
+            | Self::ReceiveFrom { .. }
+            | Self::ReceiveMessage(_)
+            | Self::GetResult { .. } => &[Role::Blob, Role::Pending],
             Self::AcceptEx { .. } | Self::Connect { .. } => &[Role::Pending],
             Self::CreatePort {} => &[Role::Port],
             Self::OriginalDestination { .. } => &[Role::Blob],

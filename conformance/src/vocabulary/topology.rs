@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wfp_sim::RedirectState;
 
-use super::{Endpoint, Name};
+use super::{Endpoint, IpProtocol, Name};
 
 /// The name of the machine that the callouts are on.
 pub const LOCAL: &str = "local";
@@ -30,6 +30,9 @@ pub struct ProcessSpec {
     /// Whether it has administrative rights.
     #[serde(default)]
     pub elevated: bool,
+    /// Whether it is a 32-bit program.
+    #[serde(default)]
+    pub wow64: bool,
     /// The host that it runs on; by default the local one.
     #[serde(default = "local")]
     pub host: Name,
@@ -37,7 +40,7 @@ pub struct ProcessSpec {
 
 impl Default for ProcessSpec {
     fn default() -> Self {
-        Self { image: None, elevated: false, host: local() }
+        Self { image: None, elevated: false, wow64: false, host: local() }
     }
 }
 
@@ -213,6 +216,9 @@ pub struct Match {
     /// The destination port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_port: Option<u16>,
+    /// The IP protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<IpProtocol>,
     /// The destination is this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_host: Option<Name>,

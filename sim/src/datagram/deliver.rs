@@ -7,7 +7,7 @@ use super::{Arrived, Carried, raw};
 use crate::address;
 use crate::ids::{FlowId, SocketId};
 use crate::profile::ShownPeer;
-use crate::socket::{PortSpace, Protocol, Socket, State};
+use crate::socket::{PortSpace, Socket, State};
 use crate::world::World;
 
 impl World {
@@ -60,14 +60,9 @@ impl World {
             State::Datagram(datagrams) => datagrams.peer.is_none_or(|peer| address::unmapped(peer) == from),
             _ => false,
         };
-        // A raw packet of UDP is UDP's to whom it reaches.
-        let (protocol, target) = match sender.kind.protocol {
-            Protocol::Raw { number: Protocol::UDP, .. } => (Protocol::Udp, target),
-            raw @ Protocol::Raw { .. } => (raw, SocketAddr::new(target.ip(), 0)),
-            protocol => (protocol, target),
-        };
+        let (space, target) = PortSpace::reached(host, sender.kind.protocol, target);
         let silent = self.host(host).is_none_or(|host| host.silent);
-        self.best_bound(PortSpace::new(host, protocol), target, takes).filter(|_| !silent)
+        self.best_bound(space, target, takes).filter(|_| !silent)
     }
 
     /// The flow has another receiver than `before`.

@@ -37,6 +37,16 @@ impl PortSpace {
         Self { host, kind }
     }
 
+    /// Where those look who send to `target` by this protocol. A raw packet of UDP is UDP's to whom it reaches; the
+    /// packets of other raw protocols have no ports.
+    pub(crate) fn reached(host: HostId, protocol: Protocol, target: SocketAddr) -> (Self, SocketAddr) {
+        match protocol {
+            Protocol::Raw { number: Protocol::UDP, .. } => (Self::new(host, Protocol::Udp), target),
+            Protocol::Raw { .. } => (Self::new(host, protocol), SocketAddr::new(target.ip(), 0)),
+            Protocol::Tcp | Protocol::Udp => (Self::new(host, protocol), target),
+        }
+    }
+
     pub(crate) fn tcp(host: HostId) -> Self {
         Self::new(host, Protocol::Tcp)
     }

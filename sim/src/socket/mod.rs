@@ -286,7 +286,7 @@ impl World {
         Ok(self.view(caller, socket)?.records.as_deref())
     }
 
-    /// The records that a redirected connection brought to its accepted socket.
+    /// The records that a redirected connection brought to its accepted socket, or a redirected flow to a connected one.
     ///
     /// # Errors
     /// WSAENOTSOCK.
@@ -297,6 +297,9 @@ impl World {
     ) -> Result<Option<&Records>, WinsockError> {
         match &self.view(caller, socket)?.state {
             State::Connected(Connection { flow, side: Side::Server, .. }) => Ok(self.flow_records(*flow)),
+            State::Datagram(datagrams) => {
+                Ok(datagrams.flow_from_peer().and_then(|flow| self.flow_records(flow)))
+            }
             _ => Ok(None),
         }
     }

@@ -135,7 +135,10 @@ impl World {
         let mut owned = self.descriptors.range((pid, SocketHandle(0))..=(pid, SocketHandle(u64::MAX)));
         let listener = match origin.protocol {
             Protocol::Tcp => self.listener(origin.host, target),
-            protocol => self.best_bound(PortSpace::new(origin.host, protocol), target, |_| true),
+            protocol => {
+                let (space, target) = PortSpace::reached(origin.host, protocol, target);
+                self.best_bound(space, target, |_| true)
+            }
         };
         listener.is_some_and(|listener: SocketId| owned.any(|(_, id)| *id == listener))
     }

@@ -6,12 +6,16 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use wfp_conformance::vocabulary::{
     Call, CalloutSpec, ContextSpec, DecisionSpec, Dial, Endpoint, HandleSpec, HostSpec, Input, IoctlCode,
-    Length, Match, Name, Op, OptionLevel, Output, Place, PointerKind, ProcessSpec, ProviderKind, Query,
-    RedirectTo, RuleSpec, SetRecords, SetUp, ShutdownHow, SocketFamily, StateName, TargetPidSpec,
+    IpProtocol, Length, Match, Name, Op, OptionLevel, Output, Place, PointerKind, ProcessSpec, ProviderKind,
+    Query, RedirectTo, RuleSpec, SetRecords, SetUp, ShutdownHow, SocketFamily, SocketProtocol, StateName,
+    TargetPidSpec,
 };
 use wfp_sim::Profile;
 use wfp_sim::profile::FIELDS;
 
+use super::datagrams::{
+    RECEIVING, datagram_call, datagram_client, datagram_onward, datagram_service, protocol, receives,
+};
 use super::operations::{operation_call, ways};
 
 /// The processes that exist from the start; `later` may be started, and `never` is not.
@@ -43,8 +47,11 @@ pub(crate) fn ops(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Op
     let part = prop_oneof![
         6 => op().prop_map(|op| vec![op]),
         1 => service(),
-        2 => client(),
-        2 => onward(),
+        3 => client(),
+        3 => onward(),
+        1 => datagram_service(),
+        2 => datagram_client(),
+        2 => datagram_onward(),
     ];
     (prop::collection::vec(install(), 0..4), prop::collection::vec(part, count))
         .prop_map(|(callouts, parts)| machine().into_iter().chain(callouts).chain(parts.concat()).collect())
@@ -56,7 +63,7 @@ fn machine() -> Vec<Op> {
         plain(name, Call::SetUp(SetUp::AddHost(spec)))
     };
     let process = |name: &str, host: &str, elevated| {
-        let spec = ProcessSpec { image: None, elevated, host: host.into() };
+        let spec = ProcessSpec { image: None, elevated, wow64: false, host: host.into() };
         plain(name, Call::SetUp(SetUp::StartProcess(spec)))
     };
     let mut set_up = vec![
@@ -72,6 +79,8 @@ fn machine() -> Vec<Op> {
     set_up.extend(
         listening.iter().flat_map(|(who, socket, port)| listen(who, socket, SocketFamily::Dual, *port)),
     );
+    let datagrams = RECEIVING.map(|(socket, port)| receives(&socket.into(), SocketFamily::Dual, port));
+    set_up.extend(datagrams.concat());
     set_up
 }
 
@@ -89,7 +98,7 @@ pub(crate) fn plain(process: &str, call: Call) -> Op {
     Op { process: process.into(), thread: 0, name: None, call }
 }
 
-fn named(process: &Name, name: &Name, call: Call) -> Op {
+pub(crate) fn named(process: &Name, name: &Name, call: Call) -> Op {
     Op { process: Name::clone(process), thread: 0, name: Some(Name::clone(name)), call }
 }
 
@@ -108,10 +117,11 @@ pub(crate) fn result() -> BoxedStrategy<Name> {
 /// Any name that may stand for something, and one that never does.
 pub(crate) fn name() -> BoxedStrategy<Name> {
     let listening = select(&LISTENING[..]).prop_map(Name::from);
-    prop_oneof![30 => result(), 8 => listening, 1 => Just(Name::from("never"))].boxed()
+    let receiving = select(&RECEIVING[..]).prop_map(|(socket, _)| Name::from(socket));
+    prop_oneof![30 => result(), 8 => listening, 4 => receiving, 1 => Just(Name::from("never"))].boxed()
 }
 
-fn family() -> BoxedStrategy<SocketFamily> {
+pub(crate) fn family() -> BoxedStrategy<SocketFamily> {
     select(vec![SocketFamily::Ipv4, SocketFamily::Ipv6, SocketFamily::Dual]).boxed()
 }
 
@@ -148,13 +158,13 @@ pub(crate) fn pointer() -> BoxedStrategy<PointerKind> {
     prop_oneof![8 => Just(PointerKind::Valid), 1 => wrong].boxed()
 }
 
-fn output() -> BoxedStrategy<Output> {
+pub(crate) fn output() -> BoxedStrategy<Output> {
     (length(), prop::option::weighted(0.2, length()), pointer())
         .prop_map(|(length, region, pointer)| Output { length, region, pointer })
         .boxed()
 }
 
-fn input() -> BoxedStrategy<Input> {
+pub(crate) fn input() -> BoxedStrategy<Input> {
     let needed = prop_oneof![3 => Just(Length::Needed(0)), 1 => length()];
     // A region of gigabytes would be filled with records, byte for byte.
     let corrupt = prop::option::weighted(0.2, prop_oneof![0..400_u32, any::<u32>()]);
@@ -191,7 +201,7 @@ fn set_records() -> BoxedStrategy<SetRecords> {
         .boxed()
 }
 
-fn dial() -> BoxedStrategy<Dial> {
+pub(crate) fn dial() -> BoxedStrategy<Dial> {
     prop_oneof![4 => endpoint().prop_map(Dial::Endpoint), 1 => name().prop_map(Dial::Context)].boxed()
 }
 
@@ -208,6 +218,7 @@ fn call() -> BoxedStrategy<Call> {
         40 => socket_call(),
         25 => control_call(),
         15 => operation_call(),
+        15 => datagram_call(),
         12 => kernel_call(),
         1 => set_up(),
     ]
@@ -216,11 +227,12 @@ fn call() -> BoxedStrategy<Call> {
 
 fn socket_call() -> BoxedStrategy<Call> {
     let provider = prop_oneof![9 => Just(ProviderKind::Tcpip), 1 => Just(ProviderKind::Layered)];
-    let socket = (family(), any::<bool>(), any::<bool>(), provider).prop_map(
-        |(family, overlapped, nonblocking, provider)| Call::Socket {
+    let socket = (family(), any::<bool>(), any::<bool>(), protocol(), provider).prop_map(
+        |(family, overlapped, nonblocking, protocol, provider)| Call::Socket {
             family,
             overlapped,
             nonblocking,
+            protocol,
             provider,
         },
     );
@@ -315,6 +327,7 @@ fn set_up() -> BoxedStrategy<Call> {
         SetUp::StartProcess(ProcessSpec {
             image: Some("later.exe".to_owned()),
             elevated,
+            wow64: elevated,
             host: "local".into(),
         })
     });
@@ -415,9 +428,11 @@ fn matching() -> BoxedStrategy<Match> {
         prop::option::weighted(rare, image),
         prop::option::weighted(rare, select(vec![0, 443, 49152])),
         prop::option::weighted(rare, any::<bool>()),
+        prop::option::weighted(rare, select(vec![IpProtocol::Tcp, IpProtocol::Udp, IpProtocol::Icmp])),
     )
-        .prop_map(|(remote_port, remote_host, app_id, local_port, loopback)| Match {
+        .prop_map(|(remote_port, remote_host, app_id, local_port, loopback, protocol)| Match {
             remote_port,
+            protocol,
             remote_host,
             app_id,
             local_port,
@@ -445,7 +460,13 @@ fn client() -> BoxedStrategy<Vec<Op>> {
                 named(
                     &app,
                     &socket,
-                    Call::Socket { family, overlapped: true, nonblocking, provider: ProviderKind::Tcpip },
+                    Call::Socket {
+                        family,
+                        overlapped: true,
+                        nonblocking,
+                        protocol: SocketProtocol::Tcp,
+                        provider: ProviderKind::Tcpip,
+                    },
                 ),
                 plain("app", Call::Connect { socket, to, family: None, ex: false }),
             ]

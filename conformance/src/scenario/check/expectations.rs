@@ -82,17 +82,16 @@ impl Check<'_> {
                 }
             }
             Expect::Completes(completes) => self.completes(completes, &below("completes")),
-            Expect::Error(_) | Expect::Pending => {}
+            Expect::Error(_) | Expect::Truncated(_) | Expect::Pending => {}
         }
     }
 
     /// Who can accept a connection that is followed.
     fn acceptors(&self) -> Vec<Name> {
-        let hosts = self
-            .case
-            .hosts
-            .iter()
-            .flat_map(|(name, host)| host.listen.iter().map(move |port| format!("{name}:{port}").into()));
+        let hosts = self.case.hosts.iter().flat_map(|(name, host)| {
+            let ports = host.listen.iter().chain(&host.listen_udp);
+            ports.map(move |port| format!("{name}:{port}").into())
+        });
         self.case.services.keys().cloned().chain(hosts).collect()
     }
 

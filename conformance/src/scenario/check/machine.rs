@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Check;
-use crate::follow::{Destination, Service};
+use crate::follow::{Destination, Service, SetWhen, Transport};
 use crate::scenario::format::Callout;
 use crate::vocabulary::{ContextSpec, DecisionSpec, Endpoint, LOCAL, Match, Name, Place, SocketFamily};
 use crate::yaml::Diagnostic;
@@ -11,18 +11,22 @@ use crate::yaml::Diagnostic;
 impl Check<'_> {
     /// No two sockets can listen at one address and port.
     pub(super) fn listeners(&mut self) {
-        /// The host, whether it is IPv6, the place and the port.
-        type Address<'a> = (&'a str, bool, Place, Option<u16>);
+        /// The host, the protocol, whether it is IPv6, the place and the port.
+        type Address<'a> = (&'a str, Transport, bool, Place, Option<u16>);
         let mut taken: BTreeMap<Address<'_>, &str> = BTreeMap::new();
         let is_v6 = |family: SocketFamily| family != SocketFamily::Ipv4;
         for (host, spec) in &self.case.hosts {
-            for (index, port) in spec.listen.iter().enumerate() {
-                for family in spec.families.of_sockets() {
-                    let address = (&**host, is_v6(*family), Place::Any, Some(*port));
-                    if taken.insert(address, host).is_some() {
-                        let message = format!("`{host}` listens at port {port} already");
-                        self.error(&["hosts", host, "listen", &index.to_string()], message);
-                        break;
+            let listens =
+                [("listen", Transport::Tcp, &spec.listen), ("listen-udp", Transport::Udp, &spec.listen_udp)];
+            for (key, protocol, ports) in listens {
+                for (index, port) in ports.iter().enumerate() {
+                    for family in spec.families.of_sockets() {
+                        let address = (&**host, protocol, is_v6(*family), Place::Any, Some(*port));
+                        if taken.insert(address, host).is_some() {
+                            let message = format!("`{host}` listens at port {port} already");
+                            self.error(&["hosts", host, key, &index.to_string()], message);
+                            break;
+                        }
                     }
                 }
             }
@@ -31,7 +35,8 @@ impl Check<'_> {
             let Endpoint { place, port } = &service.listen;
             for family in service.families.of_sockets() {
                 let place = if *family == SocketFamily::Dual { Place::Any } else { place.clone() };
-                if let Some(other) = taken.insert((LOCAL, is_v6(*family), place, *port), name) {
+                let address = (LOCAL, service.protocol, is_v6(*family), place, *port);
+                if let Some(other) = taken.insert(address, name) {
                     let message = format!("`{other}` listens at {} already", service.listen);
                     self.error(&["services", name, "listen"], message);
                     break;
@@ -139,6 +144,10 @@ impl Check<'_> {
         }
         if let Some(bind) = &service.bind {
             self.endpoint(bind, &at("bind"));
+        }
+        if service.protocol == Transport::Udp && service.set == SetWhen::AfterConnect {
+            let message = "over UDP records go with the first datagram, or never";
+            self.error(&at("set"), message.to_owned());
         }
         if service.dial.is_empty() {
             let error = Diagnostic::at(&self.place(&at("dial")), "a service dials in at least one family");

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::scenario::format::{Follow, Step, Sweep};
-use crate::vocabulary::{Call, Dial, Inside, Name, Role};
+use crate::vocabulary::{Call, Inside, Name, Role};
 use crate::yaml::Diagnostic;
 
 impl Check<'_> {
@@ -96,7 +96,10 @@ impl Check<'_> {
                 }
             }
         }
-        if let Call::Connect { to: Dial::Endpoint(endpoint), .. } | Call::Bind { to: endpoint, .. } = call {
+        for part in call.named_parts() {
+            self.made.insert(Name::clone(part), &[Role::Blob]);
+        }
+        if let Some(endpoint) = call.endpoint() {
             let path: Vec<&str> = path.iter().copied().chain(["to"]).collect();
             self.endpoint(endpoint, &path);
         }

@@ -1,5 +1,6 @@
 //! What a scenario expects, and whether that is what was observed.
 
+mod control;
 mod outcome;
 mod parts;
 
@@ -9,11 +10,13 @@ use serde::Deserialize;
 use wfp_sim::profile::Field;
 use wfp_sim::{Profile, WinsockError};
 
+use self::control::check_control;
+pub use self::control::{ControlExpect, TruncatedExpect};
 pub(crate) use self::outcome::Difference;
 pub use self::outcome::{CycleExpect, HopExpect, OutcomeExpect};
 pub use self::parts::{BytesExpect, ErrorExpect};
 use crate::follow::Ending;
-use crate::vocabulary::{Endpoint, Name, Observation, Outcome, SocketState};
+use crate::vocabulary::{Endpoint, Name, Observation, Outcome, SocketState, StateName};
 
 /// What must come of a step.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -23,6 +26,8 @@ pub enum Expect {
     Ok(OkExpect),
     /// A failure: the error's name, or `code` and `bytes-returned`.
     Error(ErrorExpect),
+    /// A receive that failed with WSAEMSGSIZE, and what there is of it all the same.
+    Truncated(TruncatedExpect),
     /// The call goes on.
     Pending,
     /// What this field of the behaviour profile says. A backend whose profile is not chosen may show any value that
@@ -54,6 +59,15 @@ pub struct OkExpect {
     /// What was received, as text.
     #[serde(default)]
     pub data: Option<String>,
+    /// The control messages that were received, in their order.
+    #[serde(default)]
+    pub control: Option<Vec<ControlExpect>>,
+    /// Whether callouts were asked. Needs `kernel-view`.
+    #[serde(default)]
+    pub classified: Option<bool>,
+    /// The redirect state that each callout was told. Needs `kernel-view`.
+    #[serde(default)]
+    pub sees: IndexMap<Name, StateName>,
     /// The address that was told; the port `*` is any that the machine chose.
     #[serde(default)]
     pub address: Option<Endpoint>,
@@ -132,6 +146,7 @@ impl Expect {
                     && expected.last_error_set.is_none_or(|set| observed.last_error_set == Some(set));
                 (!holds).then(|| expected.to_string())
             }
+            Self::Truncated(expected) => expected.check(observed, known),
             Self::Pending => (observed.outcome != Outcome::Pending).then(|| "pending".to_owned()),
             Self::Profile(field) => check_profile(field, observed, known.profile),
             Self::ByProfile(ByProfile { field, values }) => {
@@ -234,6 +249,14 @@ impl OkExpect {
         {
             return Some(format!("`{data}` received"));
         }
+        if let Some(mismatch) =
+            self.control.as_ref().and_then(|control| check_control(control, observed, known))
+        {
+            return Some(mismatch);
+        }
+        if let Some(mismatch) = self.check_classify(observed) {
+            return Some(mismatch);
+        }
         if let Some(address) = &self.address
             && observed.address.as_ref() != Some(address)
         {
@@ -258,6 +281,23 @@ impl OkExpect {
 }
 
 impl OkExpect {
+    /// What callouts saw of it.
+    fn check_classify(&self, observed: &Observation) -> Mismatch {
+        if let Some(classified) = self.classified.filter(|classified| *classified != observed.hop.is_some()) {
+            let what = if classified { "callouts that are asked" } else { "no callout that is asked" };
+            return Some(what.to_owned());
+        }
+        for (callout, state) in &self.sees {
+            let seen = observed.hop.iter().flat_map(|hop| &hop.inspections);
+            let told = seen.into_iter().find(|seen| seen.callout == *callout).map(|seen| seen.state);
+            if told != Some(*state) {
+                let told = told.map_or("is not asked", StateName::name);
+                return Some(format!("{callout} sees {} (it {told})", state.name()));
+            }
+        }
+        None
+    }
+
     /// The routines that were called, and the calls inside callbacks.
     fn check_callbacks(&self, observed: &Observation, known: Known<'_>) -> Mismatch {
         if let Some(called) = &self.called {

@@ -134,6 +134,21 @@ fn condition_on_the_protocol_tells_tcp_from_udp() {
     assert_eq!(m.trace(SERVER).target, address(SERVER));
 }
 
+#[test]
+fn target_process_of_raw_traffic_is_who_receives_it() {
+    let mut m = Machine::with(&[("target-pid", "must-listen")]);
+    m.udp_service(SocketKind::V4, "127.0.0.1:1001");
+    let icmp = raw(&mut m, SocketKind::V4, Protocol::ICMP, false);
+    m.w.bind(m.service, icmp, address("127.0.0.1:0")).unwrap();
+    m.redirect_all(1, Redirect::local(m.service.pid, both(1001)));
+    for number in [Protocol::ICMP, Protocol::UDP] {
+        let socket = raw(&mut m, SocketKind::V4, number, false);
+        let mut traces = Vec::new();
+        m.w.sendto(m.service, socket, &UDP_PACKET, Some(address(SERVER)), &mut traces).unwrap();
+        assert_eq!(traces[0].target, address("127.0.0.1:1001"), "{number}");
+    }
+}
+
 #[rstest]
 #[case::of_the_service(0, "127.0.0.1:1001")]
 #[case::of_another_process(4, SERVER)]
