@@ -1,7 +1,9 @@
-//! How fast the model is: chains of vendors, control codes, overlapped or not, and chains by their length. Figures: README.md here.
+//! How fast the model is: chains of vendors, control codes, overlapped or not, datagrams, and chains by their length. Figures: README.md here.
 
 #[cfg(not(windows))]
 mod chain;
+#[cfg(not(windows))]
+mod datagrams;
 #[cfg(not(windows))]
 mod overlapped;
 
@@ -48,7 +50,14 @@ mod benches {
         }
     }
 
-    criterion::criterion_group!(all, two_vendors, queries, crate::overlapped::completions, by_length);
+    criterion::criterion_group!(
+        all,
+        two_vendors,
+        queries,
+        crate::overlapped::completions,
+        crate::datagrams::through_one_service,
+        by_length
+    );
 }
 
 #[cfg(not(windows))]
