@@ -50,6 +50,7 @@ fn assert_sound(op: &Op, seen: &Observation) {
             | Call::ReceiveFrom { .. }
             | Call::ReceiveMessage(_)
             | Call::Wait { .. }
+            | Call::WskControl(_)
             | Call::GetResult { wait: true, .. }
     );
     let can_wait = can_wait || is_control(&op.call);

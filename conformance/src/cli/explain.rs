@@ -4,6 +4,7 @@ use std::io::Write;
 
 use wfp_sim::ntstatus::StatusTable;
 use wfp_sim::profile::{FIELDS, Field};
+use wfp_sim::wsk::BugCheck;
 use wfp_sim::{ControlCode, NtStatus, PRECEDENCE, Profile, RedirectState, WinsockError};
 
 use super::{Exit, Stop};
@@ -43,6 +44,7 @@ fn all_names() -> Vec<String> {
     let mut names: Vec<String> = LISTS.iter().map(|name| (*name).to_owned()).collect();
     names.extend(WinsockError::ALL.iter().map(|(name, _, _)| (*name).to_owned()));
     names.extend(NtStatus::ALL.iter().map(|(name, _, _)| (*name).to_owned()));
+    names.extend(BugCheck::ALL.iter().map(|(_, _, name)| (*name).to_owned()));
     names.extend(StateName::ALL.iter().map(|state| state.name().to_owned()));
     names.extend(Feature::ALL.iter().map(|(feature, _)| feature.name().to_owned()));
     names.extend(Catalogue::built_in().iter().map(|requirement| requirement.id.clone()));
@@ -64,6 +66,9 @@ fn list(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
         "statuses" => {
             for (name, status, meaning) in NtStatus::ALL {
                 writeln!(out, "{name} ({:#010X})\n    {meaning}", status.0)?;
+            }
+            for (bug_check, code, name) in BugCheck::ALL {
+                writeln!(out, "{name} ({code:#X})\n    {}", meaning_of_bug_check(bug_check))?;
             }
         }
         "states" => {
@@ -129,6 +134,14 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
                 writeln!(out, "  {error} by {}\n      {}", table.name, table.source)?;
             }
         }
+        return Ok(true);
+    }
+    if let Some((bug_check, code, known)) = BugCheck::ALL.into_iter().find(|(_, _, known)| *known == name) {
+        let meaning = meaning_of_bug_check(bug_check);
+        writeln!(
+            out,
+            "{known} ({code:#X}): a bug check\n\n{meaning}\nSource: driver-docs, Bug Check Code Reference"
+        )?;
         return Ok(true);
     }
     if let Some((known, code)) = ControlCode::ALL.iter().find(|(known, _)| *known == name) {
@@ -219,6 +232,18 @@ fn meaning_of_state(state: StateName) -> &'static str {
         }
         StateName::PreviouslyRedirectedBySelf => {
             "The asking handle redirected it, and another one did later. The callout must not redirect it again."
+        }
+    }
+}
+
+fn meaning_of_bug_check(bug_check: BugCheck) -> &'static str {
+    match bug_check {
+        BugCheck::IrqlNotLessOrEqual => "A driver called a function at a level that it does not allow.",
+        BugCheck::MultipleIrpCompleteRequests => {
+            "A driver used or freed an IRP before it had completed, so that it would complete twice."
+        }
+        BugCheck::PageFaultInNonpagedArea => {
+            "A driver had memory touched that is not there: a bad pointer, or a buffer that it freed before its IRP completed."
         }
     }
 }

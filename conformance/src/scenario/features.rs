@@ -5,7 +5,9 @@ use wfp_sim::ControlCode;
 use super::expect::Expect;
 use super::format::Case;
 use crate::follow::{Destination, DialFamily, End, ListenFamilies, Transport};
-use crate::vocabulary::{Call, Feature, Features, LOCAL, PointerKind, SocketFamily, SocketProtocol};
+use crate::vocabulary::{
+    Call, Feature, Features, LOCAL, PointerKind, SizeReturned, SocketFamily, SocketProtocol, WskCode,
+};
 
 /// What a case needs of a backend: what it says, and what follows from what it does.
 pub(super) fn of(case: &Case) -> Features {
@@ -38,6 +40,7 @@ pub(super) fn of(case: &Case) -> Features {
         if let Some(Expect::Ok(ok)) = &step.expect {
             needs(ok.classified.is_some() || !ok.sees.is_empty(), Feature::KernelView);
         }
+        needs(step.expect.as_ref().is_some_and(expects_bug_check), Feature::BugChecks);
         if let Some(Expect::Outcome(outcome)) = &step.expect {
             let looks = outcome.hops.iter().any(|hop| !hop.sees.is_empty() || hop.records.is_some());
             needs(looks || outcome.end == End::Loop, Feature::KernelView);
@@ -57,11 +60,24 @@ fn needs_records(case: &Case) -> bool {
     let mut calls =
         case.steps.iter().filter_map(|step| step.op.as_ref().or(step.sweep.as_ref().map(|sweep| &sweep.op)));
     let asks = calls.any(|call| match call {
-        Call::QueryRecords(_) | Call::QueryContext(_) | Call::SetRecords(_) => true,
+        Call::QueryRecords(_) | Call::QueryContext(_) | Call::SetRecords(_) | Call::SioFormatRecords(_) => {
+            true
+        }
         Call::Ioctl { code, .. } => ControlCode::ALL.iter().any(|(_, known)| known.0 == code.0),
+        Call::WskControl(control) => !matches!(control.code, WskCode::Number(_)),
         _ => false,
     });
     !about_windows_7 && (asks || !case.callouts.is_empty())
+}
+
+fn expects_bug_check(expect: &Expect) -> bool {
+    match expect {
+        Expect::BugCheck(_) => true,
+        Expect::OneOf(all) => all.iter().any(expects_bug_check),
+        Expect::ByProfile(by) => by.values.values().any(expects_bug_check),
+        Expect::Completes(completes) => completes.with.as_deref().is_some_and(expects_bug_check),
+        _ => false,
+    }
 }
 
 fn features_of(call: &Call) -> Vec<Feature> {
@@ -103,6 +119,22 @@ fn features_of(call: &Call) -> Vec<Feature> {
         Call::Ioctl { input, out, bytes_returned, .. } => {
             invalid(&[input.map_or(PointerKind::Valid, |input| input.pointer), out.pointer, *bytes_returned])
         }
+        Call::WskControl(control) => {
+            let pointers = [
+                control.input.map_or(PointerKind::Valid, |input| input.pointer),
+                control.out.map_or(PointerKind::Valid, |out| out.pointer),
+                if control.size_returned == SizeReturned::Unmapped {
+                    PointerKind::Unmapped
+                } else {
+                    PointerKind::Valid
+                },
+            ];
+            [vec![Feature::Wsk], invalid(&pointers)].concat()
+        }
+        Call::SioFormatRecords(asked) => {
+            [vec![Feature::Wsk], invalid(&[asked.out.pointer, asked.bytes_transferred])].concat()
+        }
+        Call::CancelIrp { .. } => vec![Feature::Wsk],
         Call::Stall { .. } | Call::Resume { .. } | Call::Network { .. } => vec![Feature::FaultInjection],
         Call::GetResult { .. }
         | Call::EventState { .. }

@@ -226,7 +226,7 @@ impl SimBackend {
     }
 
     /// Bytes that a query would store, as the kernel knows it.
-    fn needed(&self, caller: Caller, socket: SocketHandle, code: ControlCode) -> Option<u32> {
+    pub(super) fn needed(&self, caller: Caller, socket: SocketHandle, code: ControlCode) -> Option<u32> {
         let records = self.world.records_arrived(caller, socket).ok()??;
         let length = if code == RECORDS {
             records.blob().len()

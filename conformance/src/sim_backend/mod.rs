@@ -8,6 +8,7 @@ mod datagrams;
 mod hop;
 mod operations;
 mod original_destination;
+mod wsk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use self::addresses::Addresses;
 use self::callouts::Callouts;
 use self::control::Asked;
 use self::datagrams::Receiving;
+use self::wsk::WskAsked;
 use crate::vocabulary::{
     Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, ProviderKind,
     SetUp, Settings, ShutdownHow, SocketFamily, SocketProtocol, SocketState, Stored,
@@ -45,6 +47,8 @@ pub struct SimBackend {
     pending: FxHashMap<Name, Pending>,
     /// Control codes that were asked overlapped.
     operations: FxHashMap<Name, Asked>,
+    /// Calls through WSK that wait with their IRPs.
+    irps: FxHashMap<Name, WskAsked>,
     ports: FxHashMap<Name, PortHandle>,
     addresses: Addresses,
     callouts: Callouts,
@@ -89,6 +93,7 @@ impl SimBackend {
             wow64: BTreeSet::new(),
             pending: FxHashMap::default(),
             operations: FxHashMap::default(),
+            irps: FxHashMap::default(),
             ports: FxHashMap::default(),
             addresses: Addresses::default(),
             callouts: Callouts::default(),
@@ -145,7 +150,9 @@ impl SimBackend {
     }
 
     fn wait(&mut self, calls: &[Name], limit: u32) -> Result<Observation, BackendFault> {
-        if let Some(unknown) = calls.iter().find(|name| !self.pending.contains_key(*name)) {
+        if let Some(unknown) =
+            calls.iter().find(|name| !self.pending.contains_key(*name) && !self.irps.contains_key(*name))
+        {
             return Err(BackendFault::Misuse(format!("no call `{unknown}` is pending")));
         }
         if let Some(observation) = self.first_completed(calls) {
@@ -156,6 +163,10 @@ impl SimBackend {
     }
 
     fn first_completed(&mut self, calls: &[Name]) -> Option<Observation> {
+        if let Some((name, observation)) = self.first_completed_irp(calls) {
+            let completed = Some((name, Box::new(observation)));
+            return Some(Observation { completed, ..Observation::new(Outcome::Ok) });
+        }
         for name in calls {
             let Some(id) = self.pending.get(name).map(|pending| pending.id) else { continue };
             let Some(result) = self.world.completion(id) else { continue };
@@ -207,7 +218,11 @@ impl SimBackend {
                 }
                 let host = self.addresses.host(&spec.host).map_err(BackendFault::Misuse)?;
                 let image = spec.image.as_deref().unwrap_or(name);
-                let caller = self.world.start_process_on(host, image, spec.elevated);
+                let caller = if spec.driver {
+                    self.world.start_driver(image, spec.elevated)
+                } else {
+                    self.world.start_process_on(host, image, spec.elevated)
+                };
                 if spec.wow64 {
                     self.wow64.insert(caller.pid);
                     self.world.set_layout(caller.pid, Layout::Bits32);
@@ -275,6 +290,9 @@ impl SimBackend {
             | Call::ReceiveMessage(_)
             | Call::SetOption { .. }
             | Call::GetOption { .. } => self.datagram_call(caller, op),
+            Call::WskControl(_) | Call::SioFormatRecords(_) | Call::CancelIrp { .. } => {
+                self.wsk_call(caller, op)
+            }
             _ => self.socket_call(caller, op),
         }
     }

@@ -56,8 +56,10 @@ impl SimBackend {
             }
             Call::CancelBlockingCall {} => self.world.wsa_cancel_blocking_call(caller),
             Call::FreeMemory { of } => {
-                let memory = self.operation(of)?.memory.clone();
-                self.free(caller, memory);
+                if !self.free_of_irp(of) {
+                    let memory = self.operation(of)?.memory.clone();
+                    self.free(caller, memory);
+                }
                 Ok(())
             }
             Call::EndThread {} => {

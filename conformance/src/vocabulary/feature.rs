@@ -26,6 +26,10 @@ pub enum Feature {
     ExtensionFunctions,
     /// Overlapped control codes, completion routines and ports, and `WSPIoctl`.
     Overlapped,
+    /// Drivers that ask through WSK.
+    Wsk,
+    /// Faults of drivers that Windows does not survive are told, and the machine goes on.
+    BugChecks,
     /// What fails or waits when the scenario says so: the network, sockets that are stalled.
     FaultInjection,
     /// Descriptors of one socket in several processes.
@@ -57,7 +61,7 @@ pub type Features = BTreeSet<Feature>;
 
 impl Feature {
     /// Every feature, with its meaning.
-    pub const ALL: [(Self, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str); 22] = [
         (Self::Tcp, "TCP sockets"),
         (Self::Udp, "UDP sockets"),
         (Self::Raw, "raw sockets"),
@@ -66,6 +70,11 @@ impl Feature {
         (Self::DualStack, "IPv6 sockets that serve IPv4 too"),
         (Self::ExtensionFunctions, "AcceptEx and ConnectEx"),
         (Self::Overlapped, "overlapped control codes, completion routines and ports, and WSPIoctl"),
+        (Self::Wsk, "drivers that ask through WSK"),
+        (
+            Self::BugChecks,
+            "faults of drivers that Windows does not survive are told, and the machine goes on",
+        ),
         (
             Self::FaultInjection,
             "what fails or waits when the scenario says so: the network, sockets that are stalled",
@@ -98,6 +107,8 @@ impl Feature {
             Self::DualStack => "dual-stack",
             Self::ExtensionFunctions => "extension-functions",
             Self::Overlapped => "overlapped",
+            Self::Wsk => "wsk",
+            Self::BugChecks => "bug-checks",
             Self::FaultInjection => "fault-injection",
             Self::Duplicate => "duplicate",
             Self::Redirect => "redirect",

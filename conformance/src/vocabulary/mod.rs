@@ -15,6 +15,7 @@ mod op;
 mod overlapped;
 mod references;
 mod topology;
+mod wsk;
 
 pub use backend::{Backend, BackendFault, Identity, Settings};
 pub use buffers::{Input, Output, PointerKind, Query, SetRecords};
@@ -24,8 +25,8 @@ pub use datagrams::{
 pub use endpoint::{Dial, Endpoint, Place};
 pub use feature::{Feature, Features};
 pub use length::Length;
-pub(crate) use observation::error_name;
 pub use observation::{Did, Hop, Inspected, Observation, Outcome, Redirected, SocketState, Stored, Word};
+pub(crate) use observation::{bug_check_name, error_name, status_name};
 pub use op::{Call, IoctlCode, Op, OptionLevel, ProviderKind, SetUp, ShutdownHow, SocketFamily};
 pub use overlapped::{Condition, Inside, Overlapped, Spi};
 pub use references::Role;
@@ -33,6 +34,8 @@ pub use topology::{
     CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, HostSpec, LOCAL, Match, ProcessSpec, RedirectTo,
     RuleSpec, StateName, TargetPidSpec,
 };
+
+pub use wsk::{IrpKind, IrqlName, SioFormat, SizeReturned, WskCode, WskControl, WskRequest};
 
 /// A name that a scenario gives to something.
 pub type Name = std::sync::Arc<str>;

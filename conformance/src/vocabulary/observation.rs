@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wfp_sim::WinsockError;
+use wfp_sim::wsk::BugCheck;
+use wfp_sim::{NtStatus, WinsockError};
 
 use super::{BackendFault, ControlSeen, Endpoint, MessageFlag, Name, SocketFamily, StateName};
 
@@ -18,6 +19,9 @@ pub struct Observation {
     /// The bytes-returned word of a control code, which was preset to a value that no call stores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_returned: Option<Word>,
+    /// `IoStatus.Information` of the IRP of a WSK call that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub information: Option<u64>,
     /// What `needed` stood for in the lengths of the op: the bytes that the call is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needed: Option<u32>,
@@ -66,6 +70,7 @@ impl Observation {
         Self {
             outcome,
             bytes_returned: None,
+            information: None,
             needed: None,
             stored: None,
             address: None,
@@ -117,6 +122,8 @@ impl fmt::Display for Observation {
         match &self.outcome {
             Outcome::Ok => f.write_str("success")?,
             Outcome::Error(error) => write!(f, "{error}")?,
+            Outcome::Status(status) => write!(f, "{status}")?,
+            Outcome::BugCheck(bug_check) => write!(f, "bug check {bug_check}")?,
             Outcome::Pending => f.write_str("pending")?,
             Outcome::Unsupported(why) => write!(f, "not supported: {why}")?,
         }
@@ -129,6 +136,9 @@ impl fmt::Display for Observation {
                 }
             }
             None => {}
+        }
+        if let Some(bytes) = self.information {
+            write!(f, ", information {bytes}")?;
         }
         if let Some(address) = &self.address {
             write!(f, ", {address}")?;
@@ -173,6 +183,10 @@ pub enum Outcome {
     Ok,
     /// It failed.
     Error(#[serde(with = "error_name")] WinsockError),
+    /// A function of the kernel failed.
+    Status(#[serde(with = "status_name")] NtStatus),
+    /// Windows would not have survived it.
+    BugCheck(#[serde(with = "bug_check_name")] BugCheck),
     /// It goes on under the op's name.
     Pending,
     /// The backend cannot do this.
@@ -378,5 +392,57 @@ pub(crate) mod error_name {
         WinsockError::by_name(&text)
             .or_else(|| text.parse().ok().map(WinsockError))
             .ok_or_else(|| de::Error::unknown_variant(&text, &NAMES))
+    }
+}
+
+/// A status by its name.
+pub(crate) mod status_name {
+    use std::sync::LazyLock;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use wfp_sim::NtStatus;
+
+    static NAMES: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| NtStatus::ALL.iter().map(|(name, _, _)| *name).collect());
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` calls it so")]
+    pub(crate) fn serialize<S: Serializer>(status: &NtStatus, serializer: S) -> Result<S::Ok, S::Error> {
+        match status.name() {
+            Some(name) => serializer.serialize_str(name),
+            None => serializer.serialize_str(&status.0.to_string()),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NtStatus, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        NtStatus::by_name(&text)
+            .or_else(|| text.parse().ok().map(NtStatus))
+            .ok_or_else(|| de::Error::unknown_variant(&text, &NAMES))
+    }
+}
+
+/// A bug check by its name.
+pub(crate) mod bug_check_name {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use wfp_sim::wsk::BugCheck;
+
+    static NAMES: [&str; BugCheck::ALL.len()] = {
+        let mut names = [""; BugCheck::ALL.len()];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = BugCheck::ALL[index].2;
+            index += 1;
+        }
+        names
+    };
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` calls it so")]
+    pub(crate) fn serialize<S: Serializer>(bug_check: &BugCheck, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(bug_check.name())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BugCheck, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BugCheck::by_name(&text).ok_or_else(|| de::Error::unknown_variant(&text, &NAMES))
     }
 }

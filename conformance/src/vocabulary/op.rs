@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     CalloutSpec, Condition, ControlType, Dial, Endpoint, HostSpec, Input, Inside, Length, Level, Name,
-    Output, Overlapped, PointerKind, ProcessSpec, Query, ReceiveMessage, SendMessage, SetRecords,
-    SocketProtocol, Spi,
+    Output, Overlapped, PointerKind, ProcessSpec, Query, ReceiveMessage, SendMessage, SetRecords, SioFormat,
+    SocketProtocol, Spi, WskControl,
 };
 
 /// A call by a thread of a process, and the name that its result gets.
@@ -269,6 +269,15 @@ pub enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spi: Option<Spi>,
     },
+    /// `WskControlSocket` with a control code, by a driver. The result is what a query fetched.
+    WskControl(WskControl),
+    /// `FwpsQueryConnectionSioFormatRedirectRecords0`, by a driver. The result is the records.
+    SioFormatRecords(SioFormat),
+    /// `IoCancelIrp`.
+    CancelIrp {
+        /// The call whose IRP it is.
+        of: Name,
+    },
     /// The three control codes cannot be answered at once on this socket from now on: overlapped calls go pending,
     /// others wait in their thread.
     Stall {
@@ -458,6 +467,9 @@ impl Call {
             Self::QueryContext(_) => "query-context",
             Self::SetRecords(_) => "set-records",
             Self::Ioctl { .. } => "ioctl",
+            Self::WskControl(_) => "wsk-control",
+            Self::SioFormatRecords(_) => "sio-format-records",
+            Self::CancelIrp { .. } => "cancel-irp",
             Self::Stall { .. } => "stall",
             Self::Resume { .. } => "resume",
             Self::GetResult { .. } => "get-result",

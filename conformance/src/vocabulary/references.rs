@@ -112,6 +112,12 @@ impl Call {
                 let records = set.records.iter().map(|records| ("records", Blob, records));
                 std::iter::once(("socket", Socket, &set.socket)).chain(records).collect()
             }
+            Self::WskControl(control) => {
+                let records = control.records.iter().map(|records| ("records", Blob, records));
+                std::iter::once(("socket", Socket, &control.socket)).chain(records).collect()
+            }
+            Self::SioFormatRecords(asked) => vec![("socket", Socket, &asked.socket)],
+            Self::CancelIrp { of } => vec![("of", Operation, of)],
             Self::GetResult { of, .. } | Self::EventState { of } | Self::FreeMemory { of } => {
                 vec![("of", Operation, of)]
             }
@@ -168,8 +174,10 @@ impl Call {
             | Self::GetResult { .. } => &[Role::Blob, Role::Pending],
             Self::AcceptEx { .. } | Self::Connect { .. } => &[Role::Pending],
             Self::CreatePort {} => &[Role::Port],
-            Self::OriginalDestination { .. } => &[Role::Blob],
-            Self::QueryRecords(_) | Self::QueryContext(_) => &[Role::Blob, Role::Pending, Role::Operation],
+            Self::OriginalDestination { .. } | Self::SioFormatRecords(_) => &[Role::Blob],
+            Self::QueryRecords(_) | Self::QueryContext(_) | Self::WskControl(_) => {
+                &[Role::Blob, Role::Pending, Role::Operation]
+            }
             Self::SetRecords(_) | Self::Ioctl { .. } => &[Role::Pending, Role::Operation],
             _ => &[],
         }

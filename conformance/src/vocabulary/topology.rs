@@ -33,6 +33,10 @@ pub struct ProcessSpec {
     /// Whether it is a 32-bit program.
     #[serde(default)]
     pub wow64: bool,
+    /// Whether it is a driver, which calls the kernel's functions. `elevated` is then the security context that its
+    /// calls are made in.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub driver: bool,
     /// The host that it runs on; by default the local one.
     #[serde(default = "local")]
     pub host: Name,
@@ -40,8 +44,13 @@ pub struct ProcessSpec {
 
 impl Default for ProcessSpec {
     fn default() -> Self {
-        Self { image: None, elevated: false, wow64: false, host: local() }
+        Self { image: None, elevated: false, wow64: false, driver: false, host: local() }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn local() -> Name {

@@ -69,6 +69,7 @@ fn sound_file_passes() {
 #[case("unknown-port-of-an-acceptor", "accepted-by: 'server:443'", "accepted-by: 'server:80'")]
 #[case("unknown-callout", "sees: {driver", "sees: {drivers")]
 #[case("unknown-handle", "records: [driver]", "records: [driver.v4]")]
+#[case("driver-on-another-host", "app: {}", "app: {driver: true, host: server}")]
 #[case("unknown-client", "set: before-bind", "client: envoi")]
 #[case("client-that-is-no-text", "set: before-bind", "client: [envoy]")]
 #[case("errors-that-are-no-list", "set: before-bind", "not-redirected: all")]

@@ -12,6 +12,10 @@ use crate::common::{Called, Folder};
     "STATUS_NOT_FOUND (0xC0000225)\n\nThere is no such object: for a query, no redirect.\nSource: ntstatus.h\n  \
      WSAEINVAL by win-net-test\n"
 )]
+#[case::bug_check(
+    "IRQL_NOT_LESS_OR_EQUAL",
+    "IRQL_NOT_LESS_OR_EQUAL (0xA): a bug check\n\nA driver called a function at a level that it does not allow.\n"
+)]
 #[case::status_that_is_no_failure("STATUS_PENDING", "STATUS_PENDING (0x00000103)\n\n")]
 #[case::state(
     "redirected-by-self",
@@ -43,6 +47,7 @@ fn explain_says_what_a_name_means(#[case] name: &str, #[case] begins: &str) {
 #[rstest]
 #[case("errors", "WSAENOTCONN (10057)")]
 #[case("statuses", "STATUS_BUFFER_TOO_SMALL (0xC0000023)")]
+#[case("statuses", "PAGE_FAULT_IN_NONPAGED_AREA (0x50)")]
 #[case("states", "previously-redirected-by-self")]
 #[case("features", "dual-stack")]
 #[case("requirements", "chains.bounded")]

@@ -10,7 +10,7 @@ use crate::canonical::Renumber;
 use crate::error::WinsockError;
 use crate::ids::{Caller, IrpHandle, Pid, SocketHandle, SocketId};
 use crate::ioctl::{self, IoctlBuffers, Operation, set_records};
-use crate::memory::Pointer;
+use crate::memory::{Memory, Pointer};
 use crate::ntstatus::NtStatus as S;
 use crate::profile::{
     Answer, Effect, Elevation, EmptyInput, KernelRights, Level, Malformed, OtherKind, Profile, SizeReturned,
@@ -232,6 +232,7 @@ impl World {
                 Effect::Effective | Effect::NoEffect => S::STATUS_SUCCESS,
             };
             if status == S::STATUS_SUCCESS {
+                check_word(&self.memory, pid, control, &profile)?;
                 self.set_records(id, records, control.input_size == 0);
             }
             return Ok(Answered::fails(status));
@@ -259,6 +260,7 @@ impl World {
         if control.output_size < bytes {
             return Ok(Answered { status: S::STATUS_BUFFER_TOO_SMALL, bytes });
         }
+        check_word(memory, pid, control, &profile)?;
         if !memory.write(pid, control.output, output) {
             return Err(BugCheck::PageFaultInNonpagedArea);
         }
@@ -272,10 +274,7 @@ impl World {
             return Ok(());
         }
         let bytes = answered.bytes.to_le_bytes();
-        let stored = match self.profile.wsk_size_width {
-            SizeWidth::Ulong => &bytes[..4],
-            SizeWidth::SizeT => &bytes[..],
-        };
+        let stored = bytes.get(..size_width(&self.profile)).unwrap_or(&bytes);
         let there = self.memory.write(pid, control.output_size_returned, stored);
         there.then_some(()).ok_or(BugCheck::PageFaultInNonpagedArea)
     }
@@ -287,4 +286,19 @@ impl World {
         let told = stored || self.profile.wsk_size_returned != SizeReturned::WithoutIrp;
         IoStatus { status: answered.status, information: if told { answered.bytes } else { 0 } }
     }
+}
+
+/// Bytes of `OutputSizeReturned`.
+fn size_width(profile: &Profile) -> usize {
+    match profile.wsk_size_width {
+        SizeWidth::Ulong => 4,
+        SizeWidth::SizeT => 8,
+    }
+}
+
+/// A fault of `OutputSizeReturned` is found before anything is done.
+fn check_word(memory: &Memory, pid: Pid, control: &WskControl, profile: &Profile) -> Result<(), BugCheck> {
+    let word = control.output_size_returned;
+    let there = word.is_null() || memory.is_valid(pid, word, size_width(profile) as u64);
+    there.then_some(()).ok_or(BugCheck::PageFaultInNonpagedArea)
 }

@@ -129,6 +129,12 @@ impl BugCheck {
         (Self::PageFaultInNonpagedArea, 0x50, "PAGE_FAULT_IN_NONPAGED_AREA"),
     ];
 
+    /// The one with this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, _, known)| *known == name).map(|(bug_check, _, _)| bug_check)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -47,13 +47,16 @@ impl World {
             return Ok(NtStatus::STATUS_INVALID_PARAMETER);
         }
         let fits = output_length >= needed && !output.is_null();
+        let told = !bytes_transferred.is_null();
+        // A fault is found before anything is written.
+        if told && !self.memory.is_valid(caller.pid, bytes_transferred, POINTER) {
+            return Err(BugCheck::PageFaultInNonpagedArea);
+        }
         if fits && !self.memory.write(caller.pid, output, blob) {
             return Err(BugCheck::PageFaultInNonpagedArea);
         }
-        if !bytes_transferred.is_null()
-            && !self.memory.write(caller.pid, bytes_transferred, &needed.to_le_bytes())
-        {
-            return Err(BugCheck::PageFaultInNonpagedArea);
+        if told {
+            self.memory.write(caller.pid, bytes_transferred, &needed.to_le_bytes());
         }
         Ok(if fits { NtStatus::STATUS_SUCCESS } else { NtStatus::STATUS_BUFFER_TOO_SMALL })
     }

@@ -425,6 +425,8 @@ fn bad_pointer_ends_the_machine(#[case] change: fn(&mut WskControl)) {
     let mut control = WskControl::query(RECORDS, output, 1024, word);
     change(&mut control);
     assert_eq!(k.call(&control, Some(irp)), Err(BugCheck::PageFaultInNonpagedArea));
+    assert_eq!(k.m.w.read_memory(k.driver, output, 1), Some(vec![0xCC]), "nothing was done");
+    assert_eq!(k.ulong(word), None, "nothing was done");
     let set = WskControl::set(Pointer::UNMAPPED, 128);
     let irp = k.irp();
     assert_eq!(k.call(&set, Some(irp)), Err(BugCheck::PageFaultInNonpagedArea));

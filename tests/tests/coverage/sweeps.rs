@@ -179,7 +179,12 @@ fn answer(expect: &Expect, profile: &Profile) -> String {
             None => panic!("a sweep says nothing for `{name}: {}`", value(name)),
         },
         Expect::OneOf(all) => all.iter().map(|one| answer(one, profile)).collect::<Vec<_>>().join(" or "),
-        Expect::Truncated(_) | Expect::Pending | Expect::Completes(_) | Expect::Outcome(_) => {
+        Expect::Status(_)
+        | Expect::BugCheck(_)
+        | Expect::Truncated(_)
+        | Expect::Pending
+        | Expect::Completes(_)
+        | Expect::Outcome(_) => {
             panic!("not what a sweep can expect: {expect:?}")
         }
     }

@@ -2,9 +2,12 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use wfp_conformance::vocabulary::{Call, Condition, Inside, Overlapped, Spi};
+use wfp_conformance::vocabulary::{
+    Call, Condition, Inside, IrpKind, IrqlName, Overlapped, SioFormat, SizeReturned, Spi, WskCode,
+    WskControl, WskRequest,
+};
 
-use super::ops::{control_call, name, pointer, result};
+use super::ops::{control_call, input, name, output, pointer, result};
 
 /// How a control code is asked; mostly synchronously.
 pub(crate) fn ways() -> BoxedStrategy<(Option<Overlapped>, Option<Spi>)> {
@@ -24,6 +27,55 @@ pub(crate) fn ways() -> BoxedStrategy<(Option<Overlapped>, Option<Spi>)> {
 fn inside() -> BoxedStrategy<Vec<Inside>> {
     let call = (prop::option::of(result()), control_call()).prop_map(|(name, op)| Inside { name, op });
     prop::collection::vec(call, 0..2).boxed()
+}
+
+/// What drivers ask; most processes are none.
+pub(crate) fn wsk_call() -> BoxedStrategy<Call> {
+    let code = prop_oneof![
+        3 => Just(WskCode::QueryRecords),
+        3 => Just(WskCode::QueryContext),
+        3 => Just(WskCode::SetRecords),
+        1 => any::<u32>().prop_map(WskCode::Number),
+    ];
+    let sizes = select(vec![
+        SizeReturned::Either,
+        SizeReturned::Either,
+        SizeReturned::Valid,
+        SizeReturned::Ulong,
+        SizeReturned::NullPointer,
+        SizeReturned::Unmapped,
+    ]);
+    let irp =
+        select(vec![IrpKind::WithRoutine, IrpKind::WithRoutine, IrpKind::WithoutRoutine, IrpKind::None]);
+    let irql = || select(vec![IrqlName::Passive, IrqlName::Passive, IrqlName::Dispatch, IrqlName::High]);
+    let request = prop_oneof![9 => Just(WskRequest::Ioctl), 1 => Just(WskRequest::GetOption)];
+    let buffers = (prop::option::of(input()), prop::option::of(output()));
+    let beyond = prop_oneof![9 => Just(0), 1 => any::<u64>()];
+    let rest = (beyond, sizes, irp, irql(), request, prop_oneof![9 => Just(0), 1 => any::<u32>()]);
+    let control = (name(), code, prop::option::of(name()), buffers, rest).prop_map(
+        |(socket, code, records, (input, out), (size_beyond, size_returned, irp, irql, request, level))| {
+            let control = WskControl {
+                socket,
+                code,
+                records,
+                input,
+                out,
+                size_beyond,
+                size_returned,
+                irp,
+                irql,
+                request,
+                level,
+            };
+            Call::WskControl(control)
+        },
+    );
+    let format = (name(), output(), any::<bool>(), pointer(), irql()).prop_map(
+        |(socket, out, aligned, bytes_transferred, irql)| {
+            Call::SioFormatRecords(SioFormat { socket, out, aligned, bytes_transferred, irql })
+        },
+    );
+    prop_oneof![6 => control, 2 => format, 1 => name().prop_map(|of| Call::CancelIrp { of })].boxed()
 }
 
 pub(crate) fn operation_call() -> BoxedStrategy<Call> {

@@ -16,7 +16,7 @@ use wfp_sim::profile::FIELDS;
 use super::datagrams::{
     RECEIVING, datagram_call, datagram_client, datagram_onward, datagram_service, protocol, receives,
 };
-use super::operations::{operation_call, ways};
+use super::operations::{operation_call, ways, wsk_call};
 
 /// The processes that exist from the start; `later` may be started, and `never` is not.
 pub(crate) const PROCESSES: [&str; 5] = ["app", "proxy", "other", "remote", "later"];
@@ -63,7 +63,9 @@ fn machine() -> Vec<Op> {
         plain(name, Call::SetUp(SetUp::AddHost(spec)))
     };
     let process = |name: &str, host: &str, elevated| {
-        let spec = ProcessSpec { image: None, elevated, wow64: false, host: host.into() };
+        // A driver calls the functions of the kernel, and in the model those of Winsock too.
+        let driver = name == "proxy";
+        let spec = ProcessSpec { image: None, elevated, wow64: false, driver, host: host.into() };
         plain(name, Call::SetUp(SetUp::StartProcess(spec)))
     };
     let mut set_up = vec![
@@ -219,6 +221,7 @@ fn call() -> BoxedStrategy<Call> {
         25 => control_call(),
         15 => operation_call(),
         15 => datagram_call(),
+        8 => wsk_call(),
         12 => kernel_call(),
         1 => set_up(),
     ]
@@ -328,6 +331,7 @@ fn set_up() -> BoxedStrategy<Call> {
             image: Some("later.exe".to_owned()),
             elevated,
             wow64: elevated,
+            driver: false,
             host: "local".into(),
         })
     });

@@ -82,7 +82,11 @@ impl Check<'_> {
                 }
             }
             Expect::Completes(completes) => self.completes(completes, &below("completes")),
-            Expect::Error(_) | Expect::Truncated(_) | Expect::Pending => {}
+            Expect::Error(_)
+            | Expect::Status(_)
+            | Expect::BugCheck(_)
+            | Expect::Truncated(_)
+            | Expect::Pending => {}
         }
     }
 

@@ -22,6 +22,10 @@ pub(super) fn check(case: &Case, tree: &Node, catalogue: &Catalogue, profile: &P
     check.profile();
     for (name, process) in &case.processes {
         check.host(&process.host, &["processes", name, "host"]);
+        if process.driver && &*process.host != LOCAL {
+            let message = format!("`{name}` is a driver, and drivers run on this machine alone");
+            check.error(&["processes", name, "driver"], message);
+        }
     }
     for (name, callout) in &case.callouts {
         check.callout(name, callout);

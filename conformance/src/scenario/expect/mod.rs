@@ -8,13 +8,13 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use wfp_sim::profile::Field;
-use wfp_sim::{Profile, WinsockError};
+use wfp_sim::{NtStatus, Profile, WinsockError};
 
 use self::control::check_control;
 pub use self::control::{ControlExpect, TruncatedExpect};
 pub(crate) use self::outcome::Difference;
 pub use self::outcome::{CycleExpect, HopExpect, OutcomeExpect};
-pub use self::parts::{BytesExpect, ErrorExpect};
+pub use self::parts::{BugCheckName, BytesExpect, ErrorExpect, StatusExpect};
 use crate::follow::Ending;
 use crate::vocabulary::{Endpoint, Name, Observation, Outcome, SocketState, StateName};
 
@@ -28,6 +28,10 @@ pub enum Expect {
     Error(ErrorExpect),
     /// A receive that failed with WSAEMSGSIZE, and what there is of it all the same.
     Truncated(TruncatedExpect),
+    /// A failure of a function of the kernel: the status's name, or `code`, `size`, `bytes-returned` and `information`.
+    Status(StatusExpect),
+    /// A fault that Windows would not have survived, by the name of its bug check.
+    BugCheck(BugCheckName),
     /// The call goes on.
     Pending,
     /// What this field of the behaviour profile says. A backend whose profile is not chosen may show any value that
@@ -50,6 +54,9 @@ pub struct OkExpect {
     /// The bytes-returned word.
     #[serde(default)]
     pub bytes_returned: Option<BytesExpect>,
+    /// `IoStatus.Information` of a WSK call's IRP.
+    #[serde(default)]
+    pub information: Option<BytesExpect>,
     /// How many bytes were stored.
     #[serde(default)]
     pub stored: Option<BytesExpect>,
@@ -147,6 +154,10 @@ impl Expect {
                 (!holds).then(|| expected.to_string())
             }
             Self::Truncated(expected) => expected.check(observed, known),
+            Self::Status(expected) => (!expected.is(observed)).then(|| expected.to_string()),
+            Self::BugCheck(BugCheckName(expected)) => {
+                (observed.outcome != Outcome::BugCheck(*expected)).then(|| format!("bug check {expected}"))
+            }
             Self::Pending => (observed.outcome != Outcome::Pending).then(|| "pending".to_owned()),
             Self::Profile(field) => check_profile(field, observed, known.profile),
             Self::ByProfile(ByProfile { field, values }) => {
@@ -225,6 +236,9 @@ impl OkExpect {
         }
         if let Some(bytes) = self.bytes_returned.filter(|bytes| !bytes.is(observed)) {
             return Some(format!("success, bytes returned {bytes}"));
+        }
+        if let Some(bytes) = self.information.filter(|bytes| !bytes.is_information(observed)) {
+            return Some(format!("success, information {bytes}"));
         }
         let stored = observed.stored.as_ref();
         let stored_bytes = stored.map(|stored| u32::try_from(stored.bytes.len()).unwrap_or(u32::MAX));
@@ -342,9 +356,10 @@ fn check_profile(field: &str, observed: &Observation, profile: Option<&Profile>)
 
 fn is_profile_value(value: &str, observed: &Observation) -> bool {
     let (word, bytes) = value.split_once(", ").map_or((value, None), |(word, bytes)| (word, Some(bytes)));
-    let outcome = match WinsockError::by_name(word) {
-        Some(error) => observed.error() == Some(error),
-        None => observed.is_ok(),
+    let outcome = match (WinsockError::by_name(word), NtStatus::by_name(word)) {
+        (Some(error), _) => observed.error() == Some(error),
+        (None, Some(status)) if !status.is_success() => observed.outcome == Outcome::Status(status),
+        (None, _) => observed.is_ok(),
     };
     let bytes = match bytes {
         None => true,

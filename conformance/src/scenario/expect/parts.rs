@@ -6,10 +6,11 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use wfp_sim::WinsockError;
+use wfp_sim::wsk::BugCheck;
+use wfp_sim::{NtStatus, WinsockError};
 
 use crate::follow::ErrorName;
-use crate::vocabulary::{Observation, Word};
+use crate::vocabulary::{Observation, Outcome, Word, bug_check_name, status_name};
 
 /// A number of bytes after a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +154,129 @@ impl fmt::Display for ErrorExpect {
     }
 }
 
+/// A failure of a function of the kernel. What is not named is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusExpect {
+    /// The status.
+    pub code: NtStatus,
+    /// The size that is told, in one of its two places or in both.
+    pub size: Option<BytesExpect>,
+    /// `OutputSizeReturned`, or `BytesTransferred`.
+    pub bytes_returned: Option<BytesExpect>,
+    /// `IoStatus.Information`.
+    pub information: Option<BytesExpect>,
+}
+
+/// A status, written by its name.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct StatusName(#[serde(with = "status_name")] NtStatus);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct StatusParts {
+    /// The status.
+    #[schemars(with = "String")]
+    code: StatusName,
+    /// The size that is told, in one of its two places or in both.
+    #[serde(default)]
+    size: Option<BytesExpect>,
+    /// `OutputSizeReturned`, or `BytesTransferred`.
+    #[serde(default)]
+    bytes_returned: Option<BytesExpect>,
+    /// `IoStatus.Information`.
+    #[serde(default)]
+    information: Option<BytesExpect>,
+}
+
+impl<'de> Deserialize<'de> for StatusExpect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrParts;
+        impl<'de> Visitor<'de> for NameOrParts {
+            type Value = StatusExpect;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "the name of a status, or a map with `code`, `size`, `bytes-returned` and `information`",
+                )
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<StatusExpect, E> {
+                let StatusName(code) = StatusName::deserialize(de::value::StrDeserializer::new(text))?;
+                Ok(StatusExpect { code, size: None, bytes_returned: None, information: None })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StatusExpect, A::Error> {
+                let parts = StatusParts::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let StatusParts { code: StatusName(code), size, bytes_returned, information } = parts;
+                Ok(StatusExpect { code, size, bytes_returned, information })
+            }
+        }
+        deserializer.deserialize_any(NameOrParts)
+    }
+}
+
+impl JsonSchema for StatusExpect {
+    fn schema_name() -> Cow<'static, str> {
+        "Status".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = NtStatus::ALL.iter().map(|(name, _, _)| *name).collect();
+        let parts = generator.subschema_for::<StatusParts>();
+        schemars::json_schema!({ "oneOf": [{"enum": names}, parts] })
+    }
+}
+
+impl fmt::Display for StatusExpect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if let Some(bytes) = self.size {
+            write!(f, ", a size of {bytes}")?;
+        }
+        if let Some(bytes) = self.bytes_returned {
+            write!(f, ", bytes returned {bytes}")?;
+        }
+        match self.information {
+            Some(bytes) => write!(f, ", information {bytes}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StatusExpect {
+    pub(super) fn is(&self, observed: &Observation) -> bool {
+        observed.outcome == Outcome::Status(self.code)
+            && self.size.is_none_or(|bytes| bytes.is_told(observed))
+            && self.bytes_returned.is_none_or(|bytes| bytes.is(observed))
+            && self.information.is_none_or(|bytes| bytes.is_information(observed))
+    }
+}
+
+/// A bug check, written by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct BugCheckName(
+    #[serde(with = "bug_check_name")]
+    #[schemars(with = "String")]
+    pub BugCheck,
+);
+
 impl BytesExpect {
+    /// Whether a call tells this size in one of the places that it has.
+    fn is_told(self, observed: &Observation) -> bool {
+        self.is(observed) || self.is_information(observed)
+    }
+
+    /// Whether this is in `IoStatus.Information`.
+    pub(super) fn is_information(self, observed: &Observation) -> bool {
+        match self {
+            Self::Unchanged => observed.information.is_none(),
+            Self::Needed => observed.information == Some(observed.needed.unwrap_or(0).into()),
+            Self::Bytes(bytes) => observed.information == Some(bytes.into()),
+        }
+    }
+
     pub(super) fn is(self, observed: &Observation) -> bool {
         let word = observed.bytes_returned;
         match self {
