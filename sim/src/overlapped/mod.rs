@@ -120,8 +120,12 @@ impl World {
 
     /// A socket has ended: nobody asks what happens on it any more.
     pub(crate) fn forget_socket(&mut self, id: SocketId) {
-        self.notifications.associations.remove(&id);
-        self.notifications.stalled.remove(&id);
+        // Mostly there is nothing of the kind on the whole machine.
+        let Notifications { associations, stalled, .. } = &mut self.notifications;
+        if !associations.is_empty() || !stalled.is_empty() {
+            associations.remove(&id);
+            stalled.remove(&id);
+        }
     }
 
     /// A process has ended, and with it all by which it could have been told.

@@ -4,13 +4,11 @@
 //! whole code; the one error of the filter platform as its own status.
 
 use crate::error::WinsockError;
+use crate::ntstatus::NtStatus;
 
-/// `STATUS_PENDING`.
-pub(super) const PENDING: u32 = 0x0000_0103;
-
-const SUCCESS: u32 = 0;
-/// `STATUS_FWP_NOT_FOUND`.
-const FWP_NOT_FOUND: u32 = 0xC022_0008;
+pub(super) const PENDING: u32 = NtStatus::STATUS_PENDING.0;
+const SUCCESS: u32 = NtStatus::STATUS_SUCCESS.0;
+const FWP_NOT_FOUND: u32 = NtStatus::STATUS_FWP_NOT_FOUND.0;
 /// Error severity and the facility NTWIN32: the code is in the lower half.
 const NTWIN32: u32 = 0xC007_0000;
 
