@@ -3,7 +3,7 @@
 
 use super::ask::Unanswered;
 use super::listening::Listener;
-use super::service::{Levels, OnError, RecordsFrom, Service, SetWhen};
+use super::service::{Levels, OnError, Service, SetWhen};
 use super::serving::{Decided, Serving};
 use super::{Carried, Destination, Dialled, End, Follower, HopReport, Journey, Note, Result, apply};
 use crate::follow::ask::Ask;
@@ -139,15 +139,7 @@ impl Follower {
                 }
             }
         };
-        if service.records_from == RecordsFrom::Pooled
-            && let Some(own) = records
-        {
-            let pooled = self.pooled.entry(Name::clone(name)).or_insert_with(|| Name::clone(&own));
-            if *pooled != own {
-                carried = Carried::Foreign;
-            }
-            records = Some(Name::clone(pooled));
-        }
+        self.pool(name, &service, &mut records, &mut carried);
         if service.set == SetWhen::Never {
             carried = Carried::Never;
             records = None;

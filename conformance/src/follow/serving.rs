@@ -37,6 +37,24 @@ pub(super) enum Decided<T> {
 }
 
 impl Follower {
+    /// A service that pools carries the first records that it ever fetched, whosever these are.
+    pub(super) fn pool(
+        &mut self,
+        name: &Name,
+        service: &Service,
+        records: &mut Option<Name>,
+        carried: &mut Carried,
+    ) {
+        let Some(own) = records else { return };
+        if service.records_from == RecordsFrom::Pooled {
+            let pooled = self.pooled.entry(Name::clone(name)).or_insert_with(|| Name::clone(own));
+            if pooled != own {
+                *carried = Carried::Foreign;
+            }
+            *own = Name::clone(pooled);
+        }
+    }
+
     /// A service accepted a connection: it asks, and decides whether it dials.
     pub(super) fn serve(
         &mut self,
@@ -107,15 +125,7 @@ impl Follower {
                 }
             }
         };
-        if service.records_from == RecordsFrom::Pooled
-            && let Some(own) = records
-        {
-            let pooled = self.pooled.entry(Name::clone(name)).or_insert_with(|| Name::clone(&own));
-            if *pooled != own {
-                carried = Carried::Foreign;
-            }
-            records = Some(Name::clone(pooled));
-        }
+        self.pool(name, &service, &mut records, &mut carried);
         match service.set {
             SetWhen::Never => {
                 carried = Carried::Never;

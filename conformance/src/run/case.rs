@@ -128,31 +128,14 @@ impl Player<'_> {
             self.apply(name, 0, None, Call::SetUp(SetUp::InstallCallout(spec)))?;
         }
         for (name, host) in &case.hosts {
-            for port in &host.listen {
-                let process: Name = format!("{name}:{port}").into();
+            let tcp = host.listen.iter().map(|port| (*port, "", Transport::Tcp));
+            let udp = host.listen_udp.iter().map(|port| (*port, "/udp", Transport::Udp));
+            for (port, suffix, transport) in tcp.chain(udp) {
+                let process: Name = format!("{name}:{port}{suffix}").into();
                 self.start(&process, ProcessSpec { host: Name::clone(name), ..ProcessSpec::default() })?;
-                let endpoint = Endpoint::new(Place::Host(Name::clone(name)), *port);
+                let endpoint = Endpoint::new(Place::Host(Name::clone(name)), port);
                 let families = host.families.of_sockets();
-                self.follower.start_destination(
-                    self.backend,
-                    &process,
-                    &endpoint,
-                    families,
-                    Transport::Tcp,
-                )?;
-            }
-            for port in &host.listen_udp {
-                let process: Name = format!("{name}:{port}/udp").into();
-                self.start(&process, ProcessSpec { host: Name::clone(name), ..ProcessSpec::default() })?;
-                let endpoint = Endpoint::new(Place::Host(Name::clone(name)), *port);
-                let families = host.families.of_sockets();
-                self.follower.start_destination(
-                    self.backend,
-                    &process,
-                    &endpoint,
-                    families,
-                    Transport::Udp,
-                )?;
+                self.follower.start_destination(self.backend, &process, &endpoint, families, transport)?;
             }
         }
         for (name, service) in &case.services {
