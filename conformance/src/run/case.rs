@@ -217,6 +217,15 @@ impl Player<'_> {
         }
         let success = Expect::Ok(OkExpect::default());
         let expect = step.expect.as_ref().unwrap_or(&success);
+        if observed.is_ok() && observed.inside.is_empty() && !call.inside().is_empty() {
+            let expected = "a callback that makes the calls `inside`".to_owned();
+            return Ok(Some(self.failure(
+                index,
+                &["op", call.name(), "inside"],
+                expected,
+                observed.to_string(),
+            )));
+        }
         Ok(self.check(index, expect, &observed, &["expect"], ""))
     }
 

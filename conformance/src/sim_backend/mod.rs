@@ -153,7 +153,12 @@ impl SimBackend {
         if let Some(unknown) =
             calls.iter().find(|name| !self.pending.contains_key(*name) && !self.irps.contains_key(*name))
         {
-            return Err(BackendFault::Misuse(format!("no call `{unknown}` is pending")));
+            let hint = if self.operations.contains_key(unknown) {
+                "; of an overlapped operation `get-result`, `event-state` and `dequeue` tell"
+            } else {
+                ""
+            };
+            return Err(BackendFault::Misuse(format!("no call `{unknown}` is pending{hint}")));
         }
         if let Some(observation) = self.first_completed(calls) {
             return Ok(observation);

@@ -30,6 +30,16 @@ fn sound_file_passes() {
     "expect: {error: WSAENOTCONN}\n      - process",
     "expect: {error: WSAENOTCON}\n      - process"
 )]
+#[case(
+    "nothing-expected",
+    "expect: {error: WSAENOTCONN}\n      - process",
+    "expect: {one-of: []}\n      - process"
+)]
+#[case(
+    "name-of-an-earlier-call-inside-a-callback",
+    "query-records: {socket: client, out: {length: 1024}}",
+    "alertable-wait: {inside: [{name: client, op: {socket: {}}}]}"
+)]
 #[case("misspelt-end", "end: reached", "end: reeched")]
 #[case("misspelt-state", "state: bound", "state: bond")]
 #[case("text-where-a-number-is-expected", "connects: 2", "connects: two")]

@@ -46,6 +46,10 @@ impl Check<'_> {
                 }
             }
             Expect::OneOf(all) => {
+                if all.is_empty() {
+                    let error = Diagnostic::at(&self.place(&below("one-of")), "nothing is expected");
+                    self.errors.push(error.with_help("a `one-of` lists what may come"));
+                }
                 for (index, one) in all.iter().enumerate() {
                     let index = index.to_string();
                     let path: Vec<&str> = path.iter().copied().chain(["one-of", &index]).collect();

@@ -70,8 +70,13 @@ impl Check<'_> {
             let index = index.to_string();
             let path: Vec<&str> = path.iter().copied().chain(["inside", &index, "op", op.name()]).collect();
             self.call(op, &path);
-            if let Some(name) = name {
-                self.made.insert(Name::clone(name), op.results());
+            if let Some(name) = name
+                && self.made.insert(Name::clone(name), op.results()).is_some()
+            {
+                let path: Vec<&str> = path[..path.len() - 2].iter().copied().chain(["name"]).collect();
+                let error =
+                    Diagnostic::at(&self.place(&path), format!("a call before this one is named `{name}`"));
+                self.errors.push(error);
             }
         }
         for (field, role, name) in call.references() {
@@ -117,6 +122,11 @@ impl Check<'_> {
             return;
         }
         self.call(&sweep.op, &["steps", number, "sweep", "op", sweep.op.name()]);
+        if sweep.rows.iter().all(|row| row.lengths.is_empty()) {
+            let error =
+                Diagnostic::at(&self.place(&["steps", number, "sweep", "rows"]), "no length is tried");
+            self.errors.push(error.with_help("`rows: [{lengths: [0, needed], expect: …}]`"));
+        }
         for (index, row) in sweep.rows.iter().enumerate() {
             let expected = [("expect", Some(&row.expect)), ("if-short", row.if_short.as_ref())];
             for (key, expect) in expected {
