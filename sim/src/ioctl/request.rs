@@ -121,8 +121,9 @@ impl World {
         if notify.is_none() {
             self.report(owner.pid, buffers, &settled);
         }
-        // What could not be asked about needs nothing: where more is needed than there is, that is the cause.
-        let too_small = settled.needed > buffers.output_length;
+        // A connection that was reset has its records still, and cannot be asked about them.
+        let asked_about = settled.result.map_err(|failure| failure.error) != Err(WinsockError::WSAENOTCONN);
+        let too_small = asked_about && settled.needed > buffers.output_length;
         let bytes = match settled.result {
             Ok(()) => settled.needed,
             Err(_) if too_small && self.profile.bytes_of_pended_failure == PendedBytes::Needed => {

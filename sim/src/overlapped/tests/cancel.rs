@@ -169,4 +169,7 @@ fn memory_that_is_gone_is_not_written() {
     s.resume();
     assert!(s.is_signaled(event), "the event was taken when the call was made");
     assert_eq!(s.result(kept), Err(WinsockError::WSAEFAULT));
+    let transferred = s.m.w.read_memory(s.service, kept.offset(8), 4).unwrap();
+    assert_eq!(transferred, [0; 4], "the buffer was large enough");
+    assert!(s.m.w.notifications.requests.is_empty(), "nothing is remembered of what has ended");
 }

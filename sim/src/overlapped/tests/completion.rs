@@ -210,3 +210,15 @@ fn redirected_connection_can_be_asked_about_until_its_socket_is_closed() {
     let gone = s.m.w.wsa_get_overlapped_result(s.service, s.socket, overlapped, false);
     assert_eq!(gone, Err(WinsockError::WSAENOTSOCK));
 }
+
+#[test]
+fn query_whose_connection_was_reset_meanwhile_transfers_nothing_however_short_its_buffer() {
+    let mut s = Stalled::default();
+    s.m.w.send(s.service, s.socket, b"never read").unwrap();
+    let overlapped = s.overlapped(None);
+    s.ask(IoctlBuffers { output_length: 127, ..s.buffers(overlapped) });
+    s.m.w.end_process(s.m.app.pid);
+    s.resume();
+    assert_eq!(s.result(overlapped), Err(WinsockError::WSAENOTCONN));
+    assert_eq!(s.m.w.read_memory(s.service, overlapped.offset(8), 4), Some(vec![0; 4]));
+}
