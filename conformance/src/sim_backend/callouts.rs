@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use wfp_sim::engine::{
-    Condition, Context, Decision, Filter, Handles, Layer, Policy, Processes, Redirect, Rule, States, Target,
-    Test,
+    Condition, Context, Decision, Filter, Handles, LayerKind, Policy, Processes, Redirect, Rule, States,
+    Target, Test,
 };
 use wfp_sim::{CalloutId, FilterId, Pid, Protocol, RedirectHandle, RedirectState, SublayerId, World};
 
@@ -64,7 +64,7 @@ impl Callouts {
         let callout = world.fwps_callout_register(&spec.name, policy);
         let mut filters = Vec::new();
         for conditions in alternatives(&spec.matching, addresses)? {
-            for layer in [Layer::AleConnectRedirectV4, Layer::AleConnectRedirectV6] {
+            for layer in LayerKind::ConnectRedirect.both() {
                 let conditions = conditions.clone();
                 filters.push(world.fwpm_filter_add(Filter {
                     layer,

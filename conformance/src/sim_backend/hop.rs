@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use wfp_sim::address::{Family, from_sockaddr_storage, is_mapped, written_in};
-use wfp_sim::engine::{Action, Layer};
+use wfp_sim::engine::Action;
 use wfp_sim::trace::{ConnectTrace, Redirection, Refusal};
 use wfp_sim::{Caller, Completion, Records, WinsockError};
 
@@ -69,10 +69,10 @@ impl SimBackend {
     }
 
     pub(super) fn hop(&self, trace: &ConnectTrace) -> Hop {
-        let family = match trace.layer {
-            Layer::AleConnectRedirectV4 => SocketFamily::Ipv4,
-            Layer::AleConnectRedirectV6 if is_mapped(&trace.destination) => SocketFamily::Dual,
-            Layer::AleConnectRedirectV6 => SocketFamily::Ipv6,
+        let family = match trace.layer.family {
+            Family::Ipv4 => SocketFamily::Ipv4,
+            Family::Ipv6 if is_mapped(&trace.destination) => SocketFamily::Dual,
+            Family::Ipv6 => SocketFamily::Ipv6,
         };
         let inspections = trace
             .inspections

@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Asked, Decision, Engine, Layer, Redirect};
-use crate::address::Family;
 use crate::ids::{FilterId, Pid, RedirectHandle};
 use crate::records::{Records, RedirectState, redirect_state};
 use crate::trace::{Inspection, PreviousVersion};
@@ -94,10 +93,6 @@ pub(crate) fn classify(
     mut inspections: Option<&mut Vec<Inspection>>,
 ) -> ConnectRequest {
     let mut request = ConnectRequest { original, versions: Vec::new(), blocked: false };
-    let family = match layer {
-        Layer::AleConnectRedirectV4 => Family::Ipv4,
-        Layer::AleConnectRedirectV6 => Family::Ipv6,
-    };
     let mut decided = None;
     for asked in engine.asked_at(layer) {
         let sublayer = asked.filter.sublayer;
@@ -105,7 +100,7 @@ pub(crate) fn classify(
         {
             continue;
         }
-        let handle = asked.callout.policy.handles.of(family);
+        let handle = asked.callout.policy.handles.of(layer.family);
         let state =
             handle.map_or(RedirectState::NotRedirected, |handle| redirect_state(endpoint.records, handle));
         let seen = inspections.as_ref().map(|_| Inspection {

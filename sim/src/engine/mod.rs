@@ -3,60 +3,23 @@
 //! Source: win32 "Filter Arbitration", "Application Layer Enforcement"; docs/behaviour.md, "Arbitration".
 
 mod classify;
+mod layer;
 mod policy;
 mod setup;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::address::Family;
 use crate::ids::{CalloutId, FilterId, Pid, RedirectHandle, SublayerId};
 
 pub use classify::Action;
 pub(crate) use classify::{ConnectRequest, Endpoint, Version, classify};
+pub use layer::{Layer, LayerKind};
 pub use policy::{Context, Decision, Handles, Policy, Processes, Redirect, Rule, States, Target};
 pub use setup::Vendor;
-
-/// A layer of the filter engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// `FWPS_LAYER_ALE_CONNECT_REDIRECT_V4`.
-    AleConnectRedirectV4,
-    /// `FWPS_LAYER_ALE_CONNECT_REDIRECT_V6`. A dual-stack socket's connect to a v4-mapped address is classified
-    /// here (docs/behaviour.md, "Layers", C-23).
-    AleConnectRedirectV6,
-}
-
-impl Layer {
-    /// The layers that the model has.
-    pub const ALL: [Self; 2] = [Self::AleConnectRedirectV4, Self::AleConnectRedirectV6];
-
-    /// The connect-redirect layer for a destination written in `family`.
-    #[must_use]
-    pub fn connect_redirect(family: Family) -> Self {
-        match family {
-            Family::Ipv4 => Self::AleConnectRedirectV4,
-            Family::Ipv6 => Self::AleConnectRedirectV6,
-        }
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AleConnectRedirectV4 => "ALE_CONNECT_REDIRECT_V4",
-            Self::AleConnectRedirectV6 => "ALE_CONNECT_REDIRECT_V6",
-        })
-    }
-}
 
 /// A filter: when all its conditions hold, its callout is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -165,7 +128,7 @@ pub(crate) struct Engine {
     pub(crate) filters: BTreeMap<FilterId, Arc<Filter>>,
     pub(crate) handles: BTreeMap<RedirectHandle, Arc<str>>,
     /// For each layer, its filters in the order in which they are asked.
-    order: [Vec<Asked>; 2],
+    order: [Vec<Asked>; Layer::COUNT],
     next: u32,
 }
 
@@ -185,7 +148,7 @@ impl Engine {
 
     /// Sorts anew after a change: sublayers by weight, in them filters by weight; ties by age.
     pub(crate) fn sort(&mut self) {
-        for layer in Layer::ALL {
+        for layer in Layer::all() {
             let at_layer = self.filters.iter().filter(|(_, filter)| filter.layer == layer);
             let mut asked: Vec<Asked> = at_layer
                 .filter_map(|(id, filter)| {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Callout, Engine, Filter, Layer, Policy};
+use super::{Callout, Engine, Filter, LayerKind, Policy};
 use crate::ids::{CalloutId, FilterId, RedirectHandle, SublayerId};
 use crate::profile::ContextLifetime;
 use crate::records::{Records, RedirectState, redirect_state};
@@ -86,7 +86,7 @@ impl World {
         self.configure(|engine| {
             let sublayer = engine.add_sublayer(vendor.sublayer_weight);
             let callout = engine.register(&vendor.name, vendor.policy);
-            for layer in Layer::ALL {
+            for layer in LayerKind::ConnectRedirect.both() {
                 engine.add_filter(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout });
             }
             callout

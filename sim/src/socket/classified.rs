@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::route::{Origin, Routed};
 use super::{PortSpace, SocketKind};
 use crate::address::{self, Family};
-use crate::engine::{Endpoint, Layer, Version, classify};
+use crate::engine::{Endpoint, LayerKind, Version, classify};
 use crate::error::WinsockError;
 use crate::ids::{ContextId, FlowId, HostId, Pid, SocketId};
 use crate::profile::SourcePort;
@@ -45,7 +45,7 @@ impl World {
     pub(crate) fn classified(&self, asking: Asking<'_>, traced: bool) -> Result<Classified, WinsockError> {
         let Asking { pid, socket, host, kind, bound, destination, records } = asking;
         let image = &self.processes.get(&pid).ok_or(WinsockError::WSAENETDOWN)?.image;
-        let layer = Layer::connect_redirect(Family::of(&destination));
+        let layer = LayerKind::ConnectRedirect.of(Family::of(&destination));
         let local = bound.unwrap_or_else(|| self.source_at_classify(kind, host, destination));
         let lent = records.map(|records| &**records);
         let endpoint = Endpoint { pid, image, local, protocol: kind.protocol.number(), records: lent };

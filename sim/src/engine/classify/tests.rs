@@ -1,7 +1,8 @@
 use rstest::rstest;
 
 use super::*;
-use crate::engine::{Condition, Filter, Handles, Policy, Processes, Rule, States, Target, Test};
+use crate::address::Family;
+use crate::engine::{Condition, Filter, Handles, LayerKind, Policy, Processes, Rule, States, Target, Test};
 use crate::ids::{Caller, SocketHandle, SublayerId};
 use crate::socket::SocketKind;
 use crate::testing::{Machine, SERVER, SERVER_MAPPED, SERVER_V6, address, both};
@@ -14,7 +15,7 @@ fn deciding(decision: Decision) -> Policy {
 /// A filter at the V4 layer whose callout, of this name, decides so on every connect.
 fn filter(m: &mut Machine, name: &str, sublayer: SublayerId, weight: u64, decision: Decision) -> FilterId {
     let callout = m.w.fwps_callout_register(name, deciding(decision));
-    let layer = Layer::AleConnectRedirectV4;
+    let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
     m.w.fwpm_filter_add(Filter { layer, sublayer, weight, conditions: Vec::new(), callout })
 }
 
@@ -68,7 +69,7 @@ fn decision_ends_its_sublayer_and_no_other(#[case] decision: Decision) {
 fn filter_is_asked_at_its_layer_alone() {
     let mut m = Machine::default();
     let sublayer = m.w.fwpm_sublayer_add(1);
-    for layer in Layer::ALL {
+    for layer in LayerKind::ConnectRedirect.both() {
         let callout = m.w.fwps_callout_register(&layer.to_string(), deciding(Decision::Permit));
         m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout });
     }
@@ -84,7 +85,7 @@ fn filter_is_asked_while_it_its_callout_and_its_sublayer_are_there() {
     let sublayer = m.w.fwpm_sublayer_add(1);
     let id = filter(&mut m, "deleted", sublayer, 0, Decision::Continue);
     let callout = m.w.fwps_callout_register("unregistered", deciding(Decision::Permit));
-    let layer = Layer::AleConnectRedirectV4;
+    let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
     m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout });
     assert_eq!(names(&m.trace(SERVER)), ["deleted", "unregistered"]);
     assert!(m.w.fwpm_filter_delete(id) && !m.w.fwpm_filter_delete(id));
@@ -112,7 +113,7 @@ fn condition_of_a_filter_holds_or_not(#[case] test: Test, #[case] holds: bool) {
     let mut m = Machine::default();
     let sublayer = m.w.fwpm_sublayer_add(1);
     let callout = m.w.fwps_callout_register("asked", deciding(Decision::Continue));
-    let layer = Layer::AleConnectRedirectV4;
+    let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
     for condition in [Condition::is(test.clone()), Condition::is_not(test)] {
         let conditions = vec![condition];
         m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
@@ -131,7 +132,7 @@ fn conditions_must_all_hold() {
         let callout = m.w.fwps_callout_register(name, deciding(Decision::Continue));
         let conditions =
             vec![Condition::is(Test::AppId("app.exe".into())), Condition::is(Test::RemotePort(port..=port))];
-        let layer = Layer::AleConnectRedirectV4;
+        let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
         m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
     }
     assert_eq!(names(&m.trace(SERVER)), ["both"]);
@@ -146,7 +147,7 @@ fn loopback_is_seen_through_v4_mapping(#[case] to: &str, #[case] seen: bool) {
     let mut m = Machine::default();
     let sublayer = m.w.fwpm_sublayer_add(1);
     let callout = m.w.fwps_callout_register("asked", deciding(Decision::Continue));
-    for layer in Layer::ALL {
+    for layer in LayerKind::ConnectRedirect.both() {
         let conditions = vec![Condition::is(Test::Loopback)];
         m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
     }
@@ -162,7 +163,7 @@ fn conditions_see_the_destination_of_the_caller_whatever_was_redirected_before()
     let rule = Rule { conditions: conditions.clone(), ..Rule::always(Decision::Continue) };
     let policy = Policy { rules: vec![rule], ..deciding(Decision::Permit) };
     let callout = m.w.fwps_callout_register("sees 443", policy);
-    let layer = Layer::AleConnectRedirectV4;
+    let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
     m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
     let hop = m.trace(SERVER);
     assert_eq!(names(&hop), ["redirector", "sees 443"]);
