@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use insta::assert_snapshot;
+use wfp_conformance::run::diagram;
 use wfp_tests::{Played, play, suite};
 
 /// As many vendors as are named, asked in this order.
@@ -51,6 +52,42 @@ fn trace_of_a_loop_shows_who_goes_round_and_where_the_records_are_lost() {
     let cases = "  - id: second-forgets\n    services: {proxy-b: {set: never}}\n    \
                      steps: [{follow: {from: app, to: 'server:443'}, expect: {outcome: {end: loop}}}]\n";
     assert_text("trace-of-a-loop", &played(&vendors(&["a", "b"]), cases).summary(true));
+}
+
+/// The diagram of the connection that the first case follows.
+fn diagram_of(ground: &str, cases: &str) -> String {
+    let played = played(ground, cases);
+    diagram(played.runs[0].ending.as_ref().unwrap())
+}
+
+#[test]
+fn diagram_of_three_vendors_has_a_lane_for_each_service_and_ends_at_the_destination() {
+    let cases = "  - id: chain\n    steps: [{follow: {from: app, to: 'server:443'}}]\n";
+    assert_text("diagram-of-three-vendors", &diagram_of(&vendors(&["a", "b", "c"]), cases));
+}
+
+#[test]
+fn diagram_of_a_loop_draws_its_connects_once_and_says_why() {
+    let cases = "  - id: second-forgets\n    services: {proxy-b: {set: never}}\n    \
+                     steps: [{follow: {from: app, to: 'server:443'}}]\n";
+    assert_text("diagram-of-a-loop", &diagram_of(&vendors(&["a", "b"]), cases));
+}
+
+/// Two callouts that look for BY_SELF alone: what goes round is the same but for the records.
+#[test]
+fn diagram_of_a_loop_tells_the_records_that_have_grown() {
+    let ground = vendors(&["a", "b"])
+        .replace("redirect-to:", "in-state: {previously-redirected-by-self: redirect}, redirect-to:");
+    let cases = "  - id: both-misread\n    steps: [{follow: {from: app, to: 'server:443'}}]\n";
+    let text = diagram_of(&ground, cases);
+    let again = "    loop for ever: connect 5 is connect 3 again, with records [a, b, a, b]\n";
+    assert!(text.contains(again), "{text}");
+}
+
+#[test]
+fn diagram_of_a_connect_that_fails_leads_back_to_who_dialled() {
+    let cases = "  - id: refused\n    steps: [{follow: {from: app, to: 'server:444'}}]\n";
+    assert_text("diagram-of-a-refusal", &diagram_of(&vendors(&["a"]), cases));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use wfp_sim::Profile;
 pub use case::run_case;
 pub use report::{Report, RequirementStatus};
 pub use summary::Summary;
-pub use trace::hops;
+pub use trace::{diagram, hops};
 
 use crate::follow::Ending;
 use crate::scenario::{LoadedCase, Suite};

@@ -1,0 +1,91 @@
+//! A followed connection, told: as lines and as a sequence diagram.
+
+mod mermaid;
+mod text;
+
+use wfp_sim::address::Family;
+use wfp_sim::engine::{Layer, LayerKind};
+
+pub use mermaid::diagram;
+pub(super) use text::hop;
+pub use text::hops;
+
+use crate::follow::{Cycle, Ending, HopReport, redirects};
+use crate::vocabulary::{Hop, Inspected, Name, Redirected, SocketFamily};
+
+/// What the callouts of one layer were told of a connect and did, in the order in which they were asked.
+struct Classified<'a> {
+    layer: Layer,
+    inspections: &'a [Inspected],
+}
+
+/// The layers that asked a callout in the course of a connect, in their order.
+fn classified(hop: &Hop) -> impl Iterator<Item = Classified<'_>> {
+    let family = match hop.family {
+        SocketFamily::Ipv4 => Family::Ipv4,
+        SocketFamily::Ipv6 | SocketFamily::Dual => Family::Ipv6,
+    };
+    let redirect = Classified { layer: LayerKind::ConnectRedirect.of(family), inspections: &hop.inspections };
+    std::iter::once(redirect).filter(|layer| !layer.inspections.is_empty())
+}
+
+/// How a connect wrote its destination.
+fn family(family: SocketFamily) -> &'static str {
+    match family {
+        SocketFamily::Ipv4 => "IPv4",
+        SocketFamily::Ipv6 => "IPv6",
+        SocketFamily::Dual => "v4-mapped",
+    }
+}
+
+/// What a callout did; and which others had redirected before it in the same classify, as `previousVersion` told it.
+fn did(seen: &Inspected) -> String {
+    match seen.previous.as_slice() {
+        [] => seen.did.to_string(),
+        [one] => format!("{} (previous version: {one})", seen.did),
+        several => format!("{} (previous versions: {})", seen.did, several.join(", ")),
+    }
+}
+
+fn records(handles: &[Name]) -> String {
+    if handles.is_empty() { "no records".to_owned() } else { format!("records [{}]", handles.join(", ")) }
+}
+
+/// What came of the redirect, where that is not what it should be.
+fn redirect(hop: &Hop) -> Option<String> {
+    match hop.redirected.as_ref()? {
+        Redirected::NotAccepted(why) => Some(format!("the redirect is not accepted: {why}")),
+        Redirected::Remotely => Some("redirected to another host, without records".to_owned()),
+        Redirected::Locally { handle: None } => {
+            Some("redirected to an own address that is not loopback, without records".to_owned())
+        }
+        Redirected::Locally { handle: Some(_) } => None,
+    }
+}
+
+fn connects(count: u32) -> String {
+    if count == 1 { "1 connect".to_owned() } else { format!("{count} connects") }
+}
+
+/// The connects of a loop: from the one that comes again to the one that is the same.
+fn round(ending: &Ending) -> &[HopReport] {
+    let first = ending.repeats.and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
+    first.and_then(|first| ending.hops.get(first..)).unwrap_or_default()
+}
+
+/// The services of a loop, in the order in which they repeat.
+fn services(cycle: &Cycle) -> String {
+    let around = cycle.services.iter().chain(cycle.services.first());
+    around.map(|name| &**name).collect::<Vec<_>>().join(" -> ")
+}
+
+/// Why it goes round.
+fn why(cycle: &Cycle, ending: &Ending) -> String {
+    match &cycle.records_lost_at {
+        None if !redirects(round(ending)) => {
+            "no callout redirects in it: the services lead to each other by themselves".to_owned()
+        }
+        Some(at) => format!("the records are lost at {at}: {}", cycle.why.explanation()),
+        None => format!("the records are not lost: {}", cycle.why.explanation()),
+    }
+}

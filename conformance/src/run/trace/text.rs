@@ -1,0 +1,87 @@
+//! A followed connection as lines, hop by hop.
+
+use std::fmt::Write as _;
+
+use super::{classified, connects, did, family, records, redirect, services, why};
+use crate::follow::{Ending, HopReport};
+use crate::vocabulary::Hop;
+
+/// Every hop: who dialled what, what each callout saw and did, who accepted it, and what the acceptor did then.
+#[must_use]
+pub fn hops(ending: &Ending) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    for (index, hop) in ending.hops.iter().enumerate() {
+        let _ = write_hop(&mut text, index + 1, hop);
+    }
+    let _ = write_end(&mut text, ending);
+    text
+}
+
+/// What each callout saw and did at a connect that a step made, and what came of it.
+pub(in crate::run) fn hop(hop: &Hop) -> String {
+    let mut text = String::new();
+    let _ = write_classified(&mut text, hop);
+    text
+}
+
+fn write_hop(text: &mut String, number: usize, report: &HopReport) -> std::fmt::Result {
+    write!(text, "connect {number}: {}", report.by)?;
+    if report.by != report.process {
+        write!(text, " (in {})", report.process)?;
+    }
+    write!(text, " dials {} over {}", report.to, family(report.family))?;
+    if let Some(hop) = &report.hop {
+        writeln!(text, ", {}", records(&hop.records))?;
+        write_classified(text, hop)?;
+    } else {
+        writeln!(text)?;
+    }
+    match (&report.accepted_by, report.error) {
+        (_, Some(error)) => writeln!(text, "  fails: {error}")?,
+        (Some(by), None) => {
+            write!(text, "  accepted by {by}")?;
+            match report.hop.as_ref().filter(|hop| !hop.delivered.is_empty()) {
+                Some(hop) => {
+                    writeln!(text, ", {} in {} bytes", records(&hop.delivered), hop.delivered_bytes)?;
+                }
+                None => writeln!(text)?,
+            }
+        }
+        (None, None) => {}
+    }
+    for note in &report.then {
+        writeln!(text, "    {note}")?;
+    }
+    Ok(())
+}
+
+fn write_classified(text: &mut String, hop: &Hop) -> std::fmt::Result {
+    // The redirect layer goes without saying where it is the only one.
+    let names_layers = classified(hop).nth(1).is_some();
+    for asked in classified(hop) {
+        if names_layers {
+            writeln!(text, "  {}", asked.layer)?;
+        }
+        let indent = if names_layers { "    " } else { "  " };
+        let width = asked.inspections.iter().map(|seen| seen.callout.len()).max().unwrap_or(0);
+        for seen in asked.inspections {
+            let state = wfp_sim::RedirectState::from(seen.state);
+            writeln!(text, "{indent}{:width$}  {:<29}  {}", seen.callout, state.name(), did(seen))?;
+        }
+    }
+    match redirect(hop) {
+        Some(what) => writeln!(text, "  {what}"),
+        None => Ok(()),
+    }
+}
+
+fn write_end(text: &mut String, ending: &Ending) -> std::fmt::Result {
+    let Some(cycle) = &ending.cycle else {
+        return writeln!(text, "end: {} after {}", ending.end, connects(ending.connects));
+    };
+    let same = ending.repeats.unwrap_or_default();
+    writeln!(text, "end: {}: connect {} is connect {same} again", ending.end, ending.hops.len())?;
+    writeln!(text, "  the cycle: {}", services(cycle))?;
+    writeln!(text, "  {}", why(cycle, ending))
+}
