@@ -55,7 +55,7 @@ impl World {
             .map(|(id, flow)| (renumber.flow(*id), Arc::new(flow.renumbered(&renumber, profile))))
             .collect();
         world.contexts =
-            self.contexts.iter().map(|(id, bytes)| (renumber.context(*id), Arc::clone(bytes))).collect();
+            self.contexts.iter().map(|(id, context)| (renumber.context(*id), context.clone())).collect();
         world.pending = self
             .pending
             .iter()

@@ -36,6 +36,8 @@ ids! {
     SocketId(u64);
     /// A connection from its `connect` until both ends are closed.
     FlowId(u64);
+    /// A driver that was loaded. Never used twice in one world.
+    DriverId(u32);
     /// A redirect context that a callout allocated.
     ContextId(u64);
     /// What `FwpsRedirectHandleCreate0` returns: who redirected.

@@ -27,9 +27,10 @@
 //! for (vendor, address) in [("a", "127.0.0.1:1001".parse()?), ("b", "127.0.0.1:1002".parse()?)] {
 //!     let service = w.start_process(vendor, true);
 //!     services.push((service, w.listen_at(service, address)?));
-//!     let handle = w.fwps_redirect_handle_create(vendor);
+//!     let driver = w.load_driver(vendor);
+//!     let handle = w.fwps_redirect_handle_create(driver, vendor, 0)?;
 //!     let policy = Policy::cooperative(handle, Redirect::local(service.pid, address));
-//!     w.install(Vendor { name: vendor.into(), sublayer_weight: 100, policy });
+//!     w.install(Vendor { driver, name: vendor.into(), sublayer_weight: 100, policy })?;
 //! }
 //! let (mut dialler, mut trace) = (w.start_process("app.exe", false), Vec::new());
 //! let mut socket = w.socket(dialler, SocketKind::V4)?;
@@ -72,6 +73,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod bug_check;
 mod canonical;
 mod control_code;
 pub mod control_message;
@@ -80,6 +82,7 @@ pub mod engine;
 mod error;
 mod ids;
 mod ioctl;
+mod kernel_error;
 mod memory;
 pub mod ntstatus;
 mod overlapped;
@@ -92,14 +95,16 @@ pub mod trace;
 mod world;
 pub mod wsk;
 
+pub use bug_check::BugCheck;
 pub use control_code::ControlCode;
 pub use engine::Vendor;
 pub use error::WinsockError;
 pub use ids::{
-    Caller, CalloutId, ContextId, EventHandle, FilterId, FlowId, HostId, IrpHandle, PendingId, Pid,
+    Caller, CalloutId, ContextId, DriverId, EventHandle, FilterId, FlowId, HostId, IrpHandle, PendingId, Pid,
     PortHandle, RedirectHandle, SocketHandle, SocketId, SublayerId, Tid,
 };
 pub use ioctl::{Cause, IoctlBuffers, PRECEDENCE, SocketError, SpiAnswer, SpiPointers};
+pub use kernel_error::KernelError;
 pub use memory::Pointer;
 pub use ntstatus::NtStatus;
 pub use overlapped::{CompletionPacket, RoutineCall};

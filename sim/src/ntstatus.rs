@@ -47,7 +47,12 @@ statuses! {
     STATUS_INVALID_BUFFER_SIZE = 0xC000_0206, "The buffer has a length that the request does not allow.";
     STATUS_NOT_FOUND = 0xC000_0225, "There is no such object: for a query, no redirect.";
     STATUS_CONNECTION_INVALID = 0xC000_023A, "The connection is not there any more.";
+    STATUS_FWP_CALLOUT_NOT_FOUND = 0xC022_0001, "The filter platform has no such callout.";
+    STATUS_FWP_FILTER_NOT_FOUND = 0xC022_0003, "The filter platform has no such filter.";
+    STATUS_FWP_SUBLAYER_NOT_FOUND = 0xC022_0007, "The filter platform has no such sublayer.";
     STATUS_FWP_NOT_FOUND = 0xC022_0008, "The filter platform has no such object.";
+    STATUS_FWP_ALREADY_EXISTS = 0xC022_0009, "The filter platform has an object with this key already.";
+    STATUS_FWP_IN_USE = 0xC022_000A, "Other objects of the filter platform refer to this one.";
     STATUS_FWP_CANNOT_PEND = 0xC022_0103, "A classify at this layer cannot be pended.";
 }
 

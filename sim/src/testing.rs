@@ -6,7 +6,7 @@ use crate::control_message::{IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, I
 use crate::datagram::Message;
 use crate::engine::{Policy, Redirect, Target, Vendor};
 use crate::error::WinsockError;
-use crate::ids::{Caller, RedirectHandle, SocketHandle};
+use crate::ids::{Caller, CalloutId, RedirectHandle, SocketHandle};
 use crate::profile::{Field, Profile};
 use crate::socket::{Completion, SocketKind};
 use crate::trace::ConnectTrace;
@@ -71,19 +71,40 @@ impl Machine {
         Self::new(profile(fields))
     }
 
+    /// A redirect handle of a driver that has nothing else.
+    pub(crate) fn handle(&mut self, provider: &str) -> RedirectHandle {
+        let driver = self.w.load_driver(provider);
+        self.w.fwps_redirect_handle_create(driver, provider, 0).unwrap()
+    }
+
+    /// A callout that no filter names yet, of a driver that has nothing else.
+    pub(crate) fn callout(&mut self, name: &str, policy: Policy) -> CalloutId {
+        let driver = self.w.load_driver(name);
+        self.w.fwps_callout_register(driver, name, policy).unwrap()
+    }
+
+    /// A callout that sees every connect, of a driver that has nothing else.
+    pub(crate) fn vendor(&mut self, name: &str, sublayer_weight: u16, policy: Policy) -> CalloutId {
+        let driver = self.w.load_driver(name);
+        self.w.install(Vendor { driver, name: name.into(), sublayer_weight, policy }).unwrap()
+    }
+
     /// A vendor that redirects all connects to a service at this port of loopback, over both families.
     pub(crate) fn cooperative_vendor(&mut self, name: &str, weight: u16, port: u16) -> RedirectHandle {
-        let handle = self.w.fwps_redirect_handle_create(name);
+        let driver = self.w.load_driver(name);
+        let handle = self.w.fwps_redirect_handle_create(driver, name, 0).unwrap();
         let policy = Policy::cooperative(handle, Redirect::local(self.service.pid, both(port)));
-        self.w.install(Vendor { name: name.into(), sublayer_weight: weight, policy });
+        self.w.install(Vendor { driver, name: name.into(), sublayer_weight: weight, policy }).unwrap();
         handle
     }
 
     /// A callout that always redirects, whatever others did.
     pub(crate) fn redirect_all(&mut self, weight: u16, redirect: Redirect) -> RedirectHandle {
-        let handle = self.w.fwps_redirect_handle_create("redirector");
+        let driver = self.w.load_driver("redirector");
+        let handle = self.w.fwps_redirect_handle_create(driver, "redirector", 0).unwrap();
         let policy = Policy { heeds_earlier_redirect: false, ..Policy::cooperative(handle, redirect) };
-        self.w.install(Vendor { name: "redirector".into(), sublayer_weight: weight, policy });
+        let name = format!("redirector {}", driver.0).into();
+        self.w.install(Vendor { driver, name, sublayer_weight: weight, policy }).unwrap();
         handle
     }
 

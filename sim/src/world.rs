@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::control_message::Layout;
-use crate::engine::Engine;
+use crate::engine::{Engine, RedirectContext};
 use crate::ids::{
     Caller, ContextId, FlowId, HostId, PendingId, Pid, RedirectHandle, SocketHandle, SocketId, Tid,
 };
@@ -35,7 +35,7 @@ pub struct World {
     /// start, and changes no answer.
     pub(crate) port_hints: BTreeMap<PortSpace, u16>,
     pub(crate) flows: BTreeMap<FlowId, Arc<Flow>>,
-    pub(crate) contexts: BTreeMap<ContextId, Arc<[u8]>>,
+    pub(crate) contexts: BTreeMap<ContextId, RedirectContext>,
     pub(crate) pending: BTreeMap<PendingId, Pending>,
     pub(crate) notifications: Notifications,
     pub(crate) irps: Irps,

@@ -56,13 +56,15 @@ impl Machine {
         for option in [IP_WFP_REDIRECT_RECORDS, IP_WFP_REDIRECT_CONTEXT] {
             w.setsockopt(service, listening, IPPROTO_IP, option, 1).expect("a UDP socket has it");
         }
-        let handle = w.fwps_redirect_handle_create("vendor");
+        let driver = w.load_driver("vendor");
+        let handle = w.fwps_redirect_handle_create(driver, "vendor", 0).expect("it is loaded");
         let mut policy = Policy::cooperative(handle, Redirect::local(service.pid, at));
         for rule in &mut policy.rules {
             // A reply that comes after its flow has ended is left alone.
             rule.conditions.push(Condition::is_not(Test::Loopback));
         }
-        w.install(Vendor { name: "vendor".into(), sublayer_weight: 1, policy });
+        let name = "vendor".into();
+        w.install(Vendor { driver, name, sublayer_weight: 1, policy }).expect("no other has its name");
         let sockets = (0..3).map(|_| w.socket(app, UDP).expect("the process is there")).collect();
         Self { w, app, sockets, service: (service, listening) }
     }

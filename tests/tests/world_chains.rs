@@ -78,10 +78,13 @@ impl Chain {
             let [SocketAddr::V4(v4), SocketAddr::V6(v6)] = locals else { unreachable!("one of each family") };
             let context = Context::Opaque(format!("context of {port}").into_bytes().into());
             let target = Target { v4: Some(v4), v6: Some(v6) };
-            let handle = w.fwps_redirect_handle_create("vendor");
+            let driver = w.load_driver("vendor");
+            let handle = w.fwps_redirect_handle_create(driver, "vendor", 0).expect("it is loaded");
             let redirect = Redirect { context, ..Redirect::local(service.pid, target) };
             let policy = Policy::cooperative(handle, redirect);
-            w.install(Vendor { name: "vendor".into(), sublayer_weight: plan.weight, policy });
+            let name = format!("vendor {port}").into();
+            w.install(Vendor { driver, name, sublayer_weight: plan.weight, policy })
+                .expect("no other has its name");
             services.push((service, listeners, *plan));
         }
         Self { w, app, services, open: Vec::new() }

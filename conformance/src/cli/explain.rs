@@ -4,8 +4,7 @@ use std::io::Write;
 
 use wfp_sim::ntstatus::StatusTable;
 use wfp_sim::profile::{FIELDS, Field};
-use wfp_sim::wsk::BugCheck;
-use wfp_sim::{ControlCode, NtStatus, PRECEDENCE, Profile, RedirectState, WinsockError};
+use wfp_sim::{BugCheck, ControlCode, NtStatus, PRECEDENCE, Profile, RedirectState, WinsockError};
 
 use super::{Exit, Stop};
 use crate::clients::Client;

@@ -7,7 +7,10 @@ use wfp_sim::engine::{
     Condition, Context, Decision, Filter, Handles, LayerKind, Policy, Processes, Redirect, Rule, States,
     Target, Test,
 };
-use wfp_sim::{CalloutId, FilterId, Pid, Protocol, RedirectHandle, RedirectState, SublayerId, World};
+use wfp_sim::{
+    CalloutId, DriverId, FilterId, KernelError, Pid, Protocol, RedirectHandle, RedirectState, SublayerId,
+    World,
+};
 
 use super::addresses::Addresses;
 use crate::vocabulary::{
@@ -42,12 +45,13 @@ impl Callouts {
         spec: &CalloutSpec,
         pid: impl Fn(&Name) -> Option<Pid>,
     ) -> Result<(), String> {
+        let driver = world.load_driver(&spec.name);
         let handles = match spec.handle {
             HandleSpec::None => Handles::None,
-            HandleSpec::One => Handles::One(self.create_handle(world, Name::clone(&spec.name))),
+            HandleSpec::One => Handles::One(self.create_handle(world, driver, Name::clone(&spec.name))?),
             HandleSpec::PerFamily => Handles::PerFamily {
-                v4: self.create_handle(world, format!("{}.v4", spec.name).into()),
-                v6: self.create_handle(world, format!("{}.v6", spec.name).into()),
+                v4: self.create_handle(world, driver, format!("{}.v4", spec.name).into())?,
+                v6: self.create_handle(world, driver, format!("{}.v6", spec.name).into())?,
             },
         };
         let redirect = redirect(spec, addresses, &pid)?;
@@ -61,18 +65,13 @@ impl Callouts {
             Some(other) => self.get(other)?.sublayer,
             None => world.fwpm_sublayer_add(spec.sublayer),
         };
-        let callout = world.fwps_callout_register(&spec.name, policy);
+        let callout = world.fwps_callout_register(driver, &spec.name, policy).map_err(refused)?;
         let mut filters = Vec::new();
         for conditions in alternatives(&spec.matching, addresses)? {
             for layer in LayerKind::ConnectRedirect.both() {
                 let conditions = conditions.clone();
-                filters.push(world.fwpm_filter_add(Filter {
-                    layer,
-                    sublayer,
-                    weight: spec.weight,
-                    conditions,
-                    callout,
-                }));
+                let filter = Filter { layer, sublayer, weight: spec.weight, conditions, callout };
+                filters.push(world.fwpm_filter_add(filter).map_err(refused)?);
             }
         }
         let handles = match handles {
@@ -85,24 +84,29 @@ impl Callouts {
         Ok(())
     }
 
-    fn create_handle(&mut self, world: &mut World, name: Name) -> RedirectHandle {
-        let handle = world.fwps_redirect_handle_create(&name);
+    fn create_handle(
+        &mut self,
+        world: &mut World,
+        driver: DriverId,
+        name: Name,
+    ) -> Result<RedirectHandle, String> {
+        let handle = world.fwps_redirect_handle_create(driver, &name, 0).map_err(refused)?;
         self.handle_names.insert(handle, name);
-        handle
+        Ok(handle)
     }
 
     pub(super) fn remove(&mut self, world: &mut World, name: &Name) -> Result<(), String> {
         let installed = self.get(name)?;
         for filter in &installed.filters {
-            world.fwpm_filter_delete(*filter);
+            world.fwpm_filter_delete(*filter).ok();
         }
-        world.fwps_callout_unregister(installed.id);
+        world.fwps_callout_unregister(installed.id).ok();
         Ok(())
     }
 
     pub(super) fn destroy_handles(&self, world: &mut World, name: &Name) -> Result<(), String> {
         for handle in &self.get(name)?.handles {
-            world.fwps_redirect_handle_destroy(*handle);
+            world.fwps_redirect_handle_destroy(*handle).ok();
         }
         Ok(())
     }
@@ -124,6 +128,10 @@ impl Callouts {
     pub(super) fn handle_name(&self, handle: RedirectHandle) -> Name {
         self.handle_names.get(&handle).cloned().unwrap_or_else(|| "?".into())
     }
+}
+
+fn refused(error: KernelError) -> String {
+    error.to_string()
 }
 
 fn redirect(

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use wfp_sim::wsk::{BugCheck, Irql, RequestType};
-use wfp_sim::{Caller, ControlCode, IrpHandle, NtStatus, Pointer, Records};
+use wfp_sim::wsk::{Irql, RequestType};
+use wfp_sim::{BugCheck, Caller, ControlCode, IrpHandle, NtStatus, Pointer, Records};
 
 use super::SimBackend;
 use super::buffers::{Buffer, POISON};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wfp_sim::wsk::BugCheck;
+use wfp_sim::BugCheck;
 use wfp_sim::{NtStatus, WinsockError};
 
 use super::{BackendFault, ControlSeen, Endpoint, MessageFlag, Name, SocketFamily, StateName};
@@ -424,7 +424,7 @@ pub(crate) mod status_name {
 /// A bug check by its name.
 pub(crate) mod bug_check_name {
     use serde::{Deserialize, Deserializer, Serializer, de};
-    use wfp_sim::wsk::BugCheck;
+    use wfp_sim::BugCheck;
 
     static NAMES: [&str; BugCheck::ALL.len()] = {
         let mut names = [""; BugCheck::ALL.len()];

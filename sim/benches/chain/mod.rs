@@ -107,9 +107,11 @@ impl Service {
         let caller = w.start_process("service.exe", true);
         let address = SocketAddr::from(([127, 0, 0, 1], 1001 + nth));
         let listener = w.listen_at(caller, address).expect("the port is free");
-        let handle = w.fwps_redirect_handle_create("vendor");
+        let driver = w.load_driver("vendor");
+        let handle = w.fwps_redirect_handle_create(driver, "vendor", 0).expect("it is loaded");
         let policy = Policy::cooperative(handle, Redirect::local(caller.pid, address));
-        w.install(Vendor { name: "vendor".into(), sublayer_weight: 100, policy });
+        let name = format!("vendor {nth}").into();
+        w.install(Vendor { driver, name, sublayer_weight: 100, policy }).expect("no other has its name");
         let mut allocate = |size: u32| w.allocate(caller, size.into(), 0);
         let (records, context, word) = (allocate(length), allocate(CONTEXT_LENGTH), allocate(4));
         Self { caller, listener, records, context, word }

@@ -52,9 +52,11 @@ impl Relay {
         for option in [IP_WFP_REDIRECT_RECORDS, IP_WFP_REDIRECT_CONTEXT] {
             w.setsockopt(service, listening, IPPROTO_IP, option, 1).expect("a UDP socket has it");
         }
-        let handle = w.fwps_redirect_handle_create("vendor");
+        let driver = w.load_driver("vendor");
+        let handle = w.fwps_redirect_handle_create(driver, "vendor", 0).expect("it is loaded");
         let policy = Policy::cooperative(handle, Redirect::local(service.pid, local));
-        w.install(Vendor { name: "vendor".into(), sublayer_weight: 1, policy });
+        let name = "vendor".into();
+        w.install(Vendor { driver, name, sublayer_weight: 1, policy }).expect("no other has its name");
         let mut buffer = |length: u32| Buffer { pointer: w.allocate(service, length.into(), 0), length };
         let (data, control) = (buffer(2048), buffer(2048));
         let received = WsaMsg { name: None, buffers: vec![data], control, flags: 0 };

@@ -164,7 +164,8 @@ impl World {
 
     /// The context of the last redirect, as long as it is there.
     fn last_context(&self, records: &Records) -> Option<Arc<[u8]>> {
-        self.contexts.get(&records.entries().last()?.context?).cloned()
+        let context = self.contexts.get(&records.entries().last()?.context?)?;
+        Some(Arc::clone(&context.bytes))
     }
 
     /// The contexts of the classifies at `connect`, for the flow to free, if that is when they are freed.

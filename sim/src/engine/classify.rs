@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Asked, Decision, Engine, Layer, Redirect};
-use crate::ids::{FilterId, Pid, RedirectHandle};
+use crate::ids::{DriverId, FilterId, Pid, RedirectHandle};
 use crate::records::{Records, RedirectState, redirect_state};
 use crate::trace::{Inspection, PreviousVersion};
 
@@ -56,6 +56,8 @@ pub(crate) struct Endpoint<'a> {
 /// One modification of the request: a version of `FWPS_CONNECT_REQUEST0`.
 pub(crate) struct Version {
     pub(crate) modifier: FilterId,
+    /// Whose filter that is.
+    pub(crate) owner: DriverId,
     pub(crate) remote: SocketAddr,
     pub(crate) target_pid: u32,
     /// `localRedirectHandle`.
@@ -166,20 +168,21 @@ fn ask(
         {
             Action::PermitEarlierRedirect
         }
-        Decision::Redirect(redirect) => redirect_to(redirect, asked.id, endpoint, handle, request),
+        Decision::Redirect(redirect) => redirect_to(redirect, asked, endpoint, handle, request),
     }
 }
 
 fn redirect_to(
     redirect: &Redirect,
-    modifier: FilterId,
+    asked: &Asked,
     endpoint: &Endpoint<'_>,
     handle: Option<RedirectHandle>,
     request: &mut ConnectRequest,
 ) -> Action {
     let Some(target) = redirect.target.for_destination(&request.original) else { return Action::NoTarget };
     request.versions.push(Version {
-        modifier,
+        modifier: asked.id,
+        owner: asked.callout.owner,
         remote: target,
         target_pid: redirect.target_pid,
         handle: handle.filter(|_| redirect.with_handle),

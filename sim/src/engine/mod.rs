@@ -3,8 +3,10 @@
 //! Source: win32 "Filter Arbitration", "Application Layer Enforcement"; docs/behaviour.md, "Arbitration".
 
 mod classify;
+mod driver;
 mod layer;
 mod policy;
+mod redirect_handle;
 mod setup;
 
 use std::cmp::Reverse;
@@ -13,12 +15,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::ids::{CalloutId, FilterId, Pid, RedirectHandle, SublayerId};
+use crate::ids::{CalloutId, DriverId, FilterId, Pid, RedirectHandle, SublayerId};
 
 pub use classify::Action;
 pub(crate) use classify::{ConnectRequest, Endpoint, Version, classify};
+pub use driver::Account;
+pub(crate) use driver::{Driver, RedirectContext};
 pub use layer::{Layer, LayerKind};
 pub use policy::{Context, Decision, Handles, Policy, Processes, Redirect, Rule, States, Target};
+pub(crate) use redirect_handle::OpenHandle;
 pub use setup::Vendor;
 
 /// A filter: when all its conditions hold, its callout is asked.
@@ -115,6 +120,7 @@ fn in_prefix(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
 /// A registered callout.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Callout {
+    pub(crate) owner: DriverId,
     pub(crate) name: Arc<str>,
     pub(crate) policy: Policy,
 }
@@ -123,10 +129,13 @@ pub(crate) struct Callout {
 /// kept sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Engine {
+    pub(crate) drivers: BTreeMap<DriverId, Driver>,
     pub(crate) sublayers: BTreeMap<SublayerId, u16>,
+    /// The callouts that filters can name, with their keys, registered or not.
+    pub(crate) added: BTreeMap<CalloutId, Arc<str>>,
     pub(crate) callouts: BTreeMap<CalloutId, Arc<Callout>>,
     pub(crate) filters: BTreeMap<FilterId, Arc<Filter>>,
-    pub(crate) handles: BTreeMap<RedirectHandle, Arc<str>>,
+    pub(crate) handles: BTreeMap<RedirectHandle, OpenHandle>,
     /// For each layer, its filters in the order in which they are asked.
     order: [Vec<Asked>; Layer::COUNT],
     next: u32,

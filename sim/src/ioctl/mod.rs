@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::control_code::ControlCode;
+use crate::engine::RedirectContext;
 use crate::error::WinsockError;
 use crate::ids::{Caller, ContextId, FlowId, Pid, SocketHandle, SocketId, Tid};
 use crate::memory::{Memory, Pointer};
@@ -298,7 +299,7 @@ pub(crate) fn accepted<'w>(socket: &Socket, flows: &'w BTreeMap<FlowId, Arc<Flow
 pub(crate) fn output<'w>(
     operation: Option<Operation>,
     accepted: Option<&'w Flow>,
-    contexts: &'w BTreeMap<ContextId, Arc<[u8]>>,
+    contexts: &'w BTreeMap<ContextId, RedirectContext>,
 ) -> Option<&'w [u8]> {
     let records = accepted?.records.as_deref()?;
     match operation? {

@@ -7,8 +7,8 @@
 //! Source: win32 page of the code.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use crate::engine::RedirectContext;
 use crate::ids::ContextId;
 use crate::records::Records;
 
@@ -16,10 +16,10 @@ use crate::records::Records;
 /// no context, or it is freed.
 pub(super) fn output<'w>(
     records: &Records,
-    contexts: &'w BTreeMap<ContextId, Arc<[u8]>>,
+    contexts: &'w BTreeMap<ContextId, RedirectContext>,
 ) -> Option<&'w [u8]> {
     let last = records.entries().last()?;
-    contexts.get(&last.context?).map(|bytes| &**bytes)
+    contexts.get(&last.context?).map(|context| &*context.bytes)
 }
 
 #[cfg(test)]
@@ -38,11 +38,11 @@ mod tests {
         let opaque = |byte: u8| Context::Opaque([byte].into());
         let pid = m.service.pid;
         for (port, weight) in [(1001, 2), (1002, 1)] {
-            let handle = m.w.fwps_redirect_handle_create("v");
+            let handle = m.handle("v");
             let context = opaque(u8::try_from(port % 1000).unwrap());
             let redirect = Redirect { context, ..Redirect::local(pid, both(port)) };
             let policy = crate::engine::Policy::cooperative(handle, redirect);
-            m.w.install(crate::Vendor { name: "v".into(), sublayer_weight: weight, policy });
+            m.vendor(&format!("v{port}"), weight, policy);
         }
         m.connected(SERVER);
         let first = m.accept(listeners[0]);

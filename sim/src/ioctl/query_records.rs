@@ -22,7 +22,8 @@ mod tests {
     fn records_hold_every_redirect_of_the_chain_oldest_first() {
         let mut m = Machine::default();
         let listeners = [1001, 1002, 1003].map(|port| m.service_at(port));
-        let handles = [1001, 1002, 1003].map(|port| m.cooperative_vendor("v", 2000 - port, port));
+        let handles =
+            [1001, 1002, 1003].map(|port| m.cooperative_vendor(&format!("v{port}"), 2000 - port, port));
         let mut socket = m.connected(SERVER);
         let mut dialler = m.app;
         for (hop, listener) in listeners.into_iter().enumerate() {

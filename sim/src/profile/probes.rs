@@ -2,6 +2,7 @@
 //! there that the model does not heed.
 
 use super::{FIELDS, Field, Profile};
+use crate::bug_check::BugCheck;
 use crate::engine::{Action, Condition, Context, Decision, Policy, Redirect, Rule, Test};
 use crate::ids::SocketHandle;
 use crate::memory::Pointer;
@@ -9,7 +10,7 @@ use crate::profile::SizeReturned;
 use crate::socket::{Completion, SocketKind};
 use crate::testing::{Machine, SERVER, SERVER_MAPPED, SILENT, address, at_once, both};
 use crate::trace::Redirection;
-use crate::wsk::{BugCheck, Irql, WskControl};
+use crate::wsk::{Irql, WskControl};
 use crate::{ControlCode, Entry, IoctlBuffers, NtStatus, Records, RedirectHandle, SpiPointers, WinsockError};
 
 const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
@@ -269,7 +270,7 @@ const PROBES: &[(&str, Probe)] = &[
             heeds_earlier_redirect: false,
             rules: vec![Rule::always(Decision::Block)],
         };
-        m.w.install(crate::Vendor { name: "blocker".into(), sublayer_weight: 1, policy });
+        m.vendor("blocker", 1, policy);
         or_ok(m.trace(SERVER).result.map(drop), "ignored")
     }),
     ("target-pid", |profile| {
@@ -296,7 +297,7 @@ const PROBES: &[(&str, Probe)] = &[
         let (client, accepted) = m.redirected(redirect);
         let handle = m.w.records_arrived(m.service, accepted).unwrap().unwrap().handles()[0];
         let there = |m: &mut Machine| m.w.query_redirect_context(m.service, accepted).is_ok();
-        m.w.fwps_redirect_handle_destroy(handle);
+        m.w.fwps_redirect_handle_destroy(handle).unwrap();
         if !there(&mut m) {
             return "handle-destroyed".to_owned();
         }
@@ -379,7 +380,7 @@ const PROBES: &[(&str, Probe)] = &[
         };
         let handles = crate::engine::Handles::None;
         let policy = Policy { handles, heeds_earlier_redirect: false, rules: vec![rule] };
-        m.w.install(crate::Vendor { name: "looker".into(), sublayer_weight: 1, policy });
+        m.vendor("looker", 1, policy);
         let seen = m.trace(SERVER).inspections[0].action == Action::Continue;
         if seen { "assigned".to_owned() } else { "unassigned".to_owned() }
     }),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::route::{Origin, Routed};
 use super::{PortSpace, SocketKind};
 use crate::address::{self, Family};
-use crate::engine::{Endpoint, LayerKind, Version, classify};
+use crate::engine::{Endpoint, LayerKind, RedirectContext, Version, classify};
 use crate::error::WinsockError;
 use crate::ids::{ContextId, FlowId, HostId, Pid, SocketId};
 use crate::profile::SourcePort;
@@ -93,11 +93,11 @@ impl World {
     ) -> (Option<Arc<Records>>, Vec<ContextId>) {
         let mut contexts = Vec::new();
         let mut entries = Vec::with_capacity(recorded.len());
-        for Version { handle, context, .. } in recorded {
+        for Version { owner, handle, context, .. } in recorded {
             let Some(handle) = handle else { continue };
             let context = context.map(|bytes| {
                 let context = self.next_context();
-                self.contexts.insert(context, bytes);
+                self.contexts.insert(context, RedirectContext { owner, bytes });
                 contexts.push(context);
                 context
             });

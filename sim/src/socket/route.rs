@@ -168,7 +168,7 @@ mod tests {
         };
         let handle = m.redirect_all(100, redirect);
         if refusal == Refusal::UnknownHandle {
-            m.w.fwps_redirect_handle_destroy(handle);
+            m.w.fwps_redirect_handle_destroy(handle).unwrap();
         }
     }
 

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{BugCheck, IoStatus, Irql, RequestType, WskControl};
+use super::{IoStatus, Irql, RequestType, WskControl};
+use crate::bug_check::BugCheck;
 use crate::canonical::Renumber;
 use crate::error::WinsockError;
 use crate::ids::{Caller, IrpHandle, Pid, SocketHandle, SocketId};

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::BugCheck;
 use super::control::Request;
+use crate::bug_check::BugCheck;
 use crate::canonical::Renumber;
 use crate::ids::{Caller, IrpHandle, Pid, SocketId};
 use crate::ntstatus::NtStatus;

@@ -5,8 +5,8 @@
 //! once or later, and tells statuses where Winsock tells errors. What a query would store, and what SET does, are the
 //! same as for a process.
 //!
-//! A driver's faults that Windows does not survive are a [`BugCheck`]: the call tells it, has done nothing, and the
-//! model goes on.
+//! A driver's faults that Windows does not survive are a [`BugCheck`](crate::BugCheck): the call tells it, has done
+//! nothing, and the model goes on.
 //!
 //! Source: the WSK pages of the control codes; ddi "PFN_WSK_CONTROL_SOCKET"; driver-docs "Using IRPs with Winsock
 //! Kernel Functions"; docs/behaviour.md, "In kernel mode".
@@ -20,8 +20,6 @@ mod tests;
 pub use irp::IoStatus;
 
 pub(crate) use irp::Irps;
-
-use std::fmt;
 
 use crate::control_code::ControlCode;
 use crate::ids::Caller;
@@ -106,59 +104,6 @@ impl WskControl {
         }
     }
 }
-
-/// What a driver's fault ends Windows with.
-///
-/// Source: driver-docs "Bug Check Code Reference". That the model finds each of these faults every time, where Windows
-/// may get away with one, is what Driver Verifier does too.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BugCheck {
-    /// A function was called at a level that it does not allow.
-    IrqlNotLessOrEqual,
-    /// An IRP was given to a second call, or given back, before it completed.
-    MultipleIrpCompleteRequests,
-    /// Memory was touched that is not there: a bad pointer, or a buffer that was freed before its IRP completed.
-    PageFaultInNonpagedArea,
-}
-
-impl BugCheck {
-    /// Every one, with its number and its name.
-    pub const ALL: [(Self, u32, &'static str); 3] = [
-        (Self::IrqlNotLessOrEqual, 0xA, "IRQL_NOT_LESS_OR_EQUAL"),
-        (Self::MultipleIrpCompleteRequests, 0x44, "MULTIPLE_IRP_COMPLETE_REQUESTS"),
-        (Self::PageFaultInNonpagedArea, 0x50, "PAGE_FAULT_IN_NONPAGED_AREA"),
-    ];
-
-    /// The one with this name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|(_, _, known)| *known == name).map(|(bug_check, _, _)| bug_check)
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::IrqlNotLessOrEqual => "IRQL_NOT_LESS_OR_EQUAL",
-            Self::MultipleIrpCompleteRequests => "MULTIPLE_IRP_COMPLETE_REQUESTS",
-            Self::PageFaultInNonpagedArea => "PAGE_FAULT_IN_NONPAGED_AREA",
-        }
-    }
-}
-
-impl fmt::Display for BugCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl fmt::Debug for BugCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::error::Error for BugCheck {}
 
 impl World {
     /// Starts a driver on this machine, with the security context that its calls are made in: `elevated` is that of

@@ -5,7 +5,8 @@
 //!
 //! Source: ddi "FwpsQueryConnectionSioFormatRedirectRecords0"; docs/behaviour.md, "Kernel functions" (C-16).
 
-use super::{BugCheck, Irql};
+use super::Irql;
+use crate::bug_check::BugCheck;
 use crate::ids::Caller;
 use crate::memory::Pointer;
 use crate::ntstatus::NtStatus;

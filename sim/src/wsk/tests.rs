@@ -1,6 +1,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::bug_check::BugCheck;
 use crate::engine::{Context, Redirect};
 use crate::ids::{IrpHandle, SocketHandle};
 use crate::ntstatus::NtStatus;

@@ -66,10 +66,12 @@ impl Run {
             let service = run.w.start_process("service.exe", true);
             run.callers.push(service);
             addresses.push(address(local));
-            let handle = run.w.fwps_redirect_handle_create("vendor");
+            let driver = run.w.load_driver("vendor");
+            let handle = run.w.fwps_redirect_handle_create(driver, "vendor", 0).expect("it is loaded");
             run.handles.push(handle);
             let policy = Policy::cooperative(handle, Redirect::local(service.pid, address(local)));
-            run.callouts.push(run.w.install(Vendor { name: "v".into(), sublayer_weight: weight, policy }));
+            let vendor = Vendor { driver, name: local.into(), sublayer_weight: weight, policy };
+            run.callouts.push(run.w.install(vendor).expect("no other has its name"));
         }
         let owners = [listening, listening, run.callers[2], run.callers[3]];
         for (owner, local) in owners.into_iter().zip(addresses) {
@@ -340,16 +342,20 @@ impl Run {
                 watched(&mut self.w, caller, socket, ControlCode(code), length)
             }
             Call::CreateHandle => {
-                self.handles.push(self.w.fwps_redirect_handle_create("late"));
-                format!("{:?}", self.handles.last())
+                let driver = self.w.load_driver("late");
+                let created = self.w.fwps_redirect_handle_create(driver, "late", 0);
+                self.handles.extend(created);
+                format!("{created:?}")
             }
             Call::DestroyHandle { handle } => {
                 format!("{:?}", self.w.fwps_redirect_handle_destroy(at(&self.handles, handle)))
             }
             Call::Install { weight, ref policy } => {
-                let vendor = Vendor { name: "late".into(), sublayer_weight: weight, policy: policy.clone() };
-                self.callouts.push(self.w.install(vendor));
-                format!("{:?}", self.callouts.last())
+                let driver = self.w.load_driver("late");
+                let (name, policy) = (format!("late {weight}").into(), policy.clone());
+                let installed = self.w.install(Vendor { driver, name, sublayer_weight: weight, policy });
+                self.callouts.extend(installed);
+                format!("{installed:?}")
             }
             Call::Unregister { callout } => {
                 format!("{:?}", self.w.fwps_callout_unregister(at(&self.callouts, callout)))

@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use wfp_sim::wsk::BugCheck;
+use wfp_sim::BugCheck;
 use wfp_sim::{NtStatus, WinsockError};
 
 use crate::follow::ErrorName;

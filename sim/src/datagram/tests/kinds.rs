@@ -3,11 +3,11 @@
 use rstest::rstest;
 
 use super::*;
+use crate::SocketHandle;
 use crate::engine::{Condition, Decision, Redirect, Rule, Test};
 use crate::error::WinsockError;
 use crate::socket::{Completion, Protocol, SocketKind};
 use crate::testing::{SERVER, SERVER_MAPPED, SERVER_V6, address, both};
-use crate::{SocketHandle, Vendor};
 
 /// A raw socket of the service, which may have one.
 fn raw(m: &mut Machine, kind: SocketKind, number: u8, header_included: bool) -> SocketHandle {
@@ -120,7 +120,7 @@ fn control_code_on_a_socket_that_is_not_tcps(
 fn condition_on_the_protocol_tells_tcp_from_udp() {
     let mut m = Machine::default();
     m.service_at(1001);
-    let handle = m.w.fwps_redirect_handle_create("udp alone");
+    let handle = m.handle("udp alone");
     let redirect = Decision::Redirect(Redirect::local(m.service.pid, both(1001)));
     let conditions = vec![Condition::is(Test::Protocol(Protocol::UDP))];
     let policy = crate::engine::Policy {
@@ -128,7 +128,7 @@ fn condition_on_the_protocol_tells_tcp_from_udp() {
         heeds_earlier_redirect: true,
         rules: vec![Rule { conditions, ..Rule::always(redirect) }],
     };
-    m.w.install(Vendor { name: "udp alone".into(), sublayer_weight: 1, policy });
+    m.vendor("udp alone", 1, policy);
     let socket = m.socket(SocketKind::V4.udp());
     assert_eq!(m.send(socket, SERVER, b"x").unwrap().target, address("127.0.0.1:1001"));
     assert_eq!(m.trace(SERVER).target, address(SERVER));

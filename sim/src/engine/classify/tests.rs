@@ -14,9 +14,9 @@ fn deciding(decision: Decision) -> Policy {
 
 /// A filter at the V4 layer whose callout, of this name, decides so on every connect.
 fn filter(m: &mut Machine, name: &str, sublayer: SublayerId, weight: u64, decision: Decision) -> FilterId {
-    let callout = m.w.fwps_callout_register(name, deciding(decision));
+    let callout = m.callout(name, deciding(decision));
     let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-    m.w.fwpm_filter_add(Filter { layer, sublayer, weight, conditions: Vec::new(), callout })
+    m.w.fwpm_filter_add(Filter { layer, sublayer, weight, conditions: Vec::new(), callout }).unwrap()
 }
 
 fn names(hop: &ConnectTrace) -> Vec<&str> {
@@ -70,8 +70,8 @@ fn filter_is_asked_at_its_layer_alone() {
     let mut m = Machine::default();
     let sublayer = m.w.fwpm_sublayer_add(1);
     for layer in LayerKind::ConnectRedirect.both() {
-        let callout = m.w.fwps_callout_register(&layer.to_string(), deciding(Decision::Permit));
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout });
+        let callout = m.callout(&layer.to_string(), deciding(Decision::Permit));
+        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout }).unwrap();
     }
     assert_eq!(names(&m.trace(SERVER)), ["ALE_CONNECT_REDIRECT_V4"]);
     assert_eq!(names(&m.trace(SERVER_V6)), ["ALE_CONNECT_REDIRECT_V6"]);
@@ -79,18 +79,17 @@ fn filter_is_asked_at_its_layer_alone() {
 }
 
 #[test]
-fn filter_is_asked_while_it_its_callout_and_its_sublayer_are_there() {
+fn filter_is_asked_while_it_and_its_callout_are_there() {
     let mut m = Machine::default();
-    filter(&mut m, "no such sublayer", SublayerId(999), 0, Decision::Permit);
     let sublayer = m.w.fwpm_sublayer_add(1);
     let id = filter(&mut m, "deleted", sublayer, 0, Decision::Continue);
-    let callout = m.w.fwps_callout_register("unregistered", deciding(Decision::Permit));
+    let callout = m.callout("unregistered", deciding(Decision::Permit));
     let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-    m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout });
+    m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout }).unwrap();
     assert_eq!(names(&m.trace(SERVER)), ["deleted", "unregistered"]);
-    assert!(m.w.fwpm_filter_delete(id) && !m.w.fwpm_filter_delete(id));
+    m.w.fwpm_filter_delete(id).unwrap();
     assert_eq!(names(&m.trace(SERVER)), ["unregistered"]);
-    assert!(m.w.fwps_callout_unregister(callout) && !m.w.fwps_callout_unregister(callout));
+    m.w.fwps_callout_unregister(callout).unwrap();
     assert_eq!(m.trace(SERVER).inspections, []);
 }
 
@@ -112,11 +111,11 @@ fn filter_is_asked_while_it_its_callout_and_its_sublayer_are_there() {
 fn condition_of_a_filter_holds_or_not(#[case] test: Test, #[case] holds: bool) {
     let mut m = Machine::default();
     let sublayer = m.w.fwpm_sublayer_add(1);
-    let callout = m.w.fwps_callout_register("asked", deciding(Decision::Continue));
+    let callout = m.callout("asked", deciding(Decision::Continue));
     let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
     for condition in [Condition::is(test.clone()), Condition::is_not(test)] {
         let conditions = vec![condition];
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
+        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout }).unwrap();
     }
     let socket = m.bound(SocketKind::V4, "0.0.0.0:5000");
     let hop = m.trace_of(m.app, socket, SERVER);
@@ -129,11 +128,11 @@ fn conditions_must_all_hold() {
     let mut m = Machine::default();
     let sublayer = m.w.fwpm_sublayer_add(1);
     for (name, port) in [("both", 443), ("one", 80)] {
-        let callout = m.w.fwps_callout_register(name, deciding(Decision::Continue));
+        let callout = m.callout(name, deciding(Decision::Continue));
         let conditions =
             vec![Condition::is(Test::AppId("app.exe".into())), Condition::is(Test::RemotePort(port..=port))];
         let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
+        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout }).unwrap();
     }
     assert_eq!(names(&m.trace(SERVER)), ["both"]);
 }
@@ -146,10 +145,10 @@ fn conditions_must_all_hold() {
 fn loopback_is_seen_through_v4_mapping(#[case] to: &str, #[case] seen: bool) {
     let mut m = Machine::default();
     let sublayer = m.w.fwpm_sublayer_add(1);
-    let callout = m.w.fwps_callout_register("asked", deciding(Decision::Continue));
+    let callout = m.callout("asked", deciding(Decision::Continue));
     for layer in LayerKind::ConnectRedirect.both() {
         let conditions = vec![Condition::is(Test::Loopback)];
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
+        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout }).unwrap();
     }
     assert_eq!(m.trace(to).inspections.len(), usize::from(seen));
 }
@@ -162,11 +161,11 @@ fn conditions_see_the_destination_of_the_caller_whatever_was_redirected_before()
     let conditions = vec![Condition::is(Test::RemotePort(443..=443))];
     let rule = Rule { conditions: conditions.clone(), ..Rule::always(Decision::Continue) };
     let policy = Policy { rules: vec![rule], ..deciding(Decision::Permit) };
-    let callout = m.w.fwps_callout_register("sees 443", policy);
+    let callout = m.callout("sees 443", policy);
     let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-    m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout });
+    m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout }).unwrap();
     let hop = m.trace(SERVER);
-    assert_eq!(names(&hop), ["redirector", "sees 443"]);
+    assert_eq!(names(&hop), ["redirector 0", "sees 443"]);
     assert_eq!(actions(&hop)[1], Action::Continue, "so do the conditions of a rule");
 }
 
@@ -175,7 +174,7 @@ fn conditions_see_the_destination_of_the_caller_whatever_was_redirected_before()
 /// A callout with these rules and this handle.
 fn ruled(m: &mut Machine, handles: Handles, rules: Vec<Rule>) {
     let policy = Policy { handles, heeds_earlier_redirect: false, rules };
-    m.w.install(crate::Vendor { name: "ruled".into(), sublayer_weight: 1, policy });
+    m.vendor("ruled", 1, policy);
 }
 
 #[test]
@@ -214,7 +213,7 @@ fn first_rule_that_fits_decides_and_without_one_the_callout_permits() {
 fn rule_fits_in_its_states(#[case] redirected_by: &[u64], #[case] state: RedirectState) {
     for fits in RedirectState::ALL {
         let mut m = Machine::default();
-        let own = m.w.fwps_redirect_handle_create("own");
+        let own = m.handle("own");
         let rule = Rule { states: States::of(&[fits]), ..Rule::always(Decision::Continue) };
         ruled(&mut m, Handles::One(own), vec![rule]);
         let socket = carrying(&mut m, redirected_by, own);
