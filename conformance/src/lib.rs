@@ -54,7 +54,7 @@
 //!   connection until it ends. A loop is what repeats; it is never a timeout.
 //! - [`clients`]: clients seen in the field, whose ways a service takes over by name.
 //! - [`scenario`]: the YAML format; [`yaml`] gives every error its place in the file.
-//! - [`requirements`]: the statements of the documents that cases cover.
+//! - [`requirements`]: the statements of the documents that cases cover; [`regressions`]: what once went wrong in the field.
 //! - [`run`]: cases, summary and report; [`sweep`]: cases over their variants, as tables; [`cli`]: the command line around it.
 
 #![forbid(unsafe_code)]
@@ -64,6 +64,7 @@ pub mod clients;
 pub mod follow;
 mod printable;
 pub mod profile_file;
+pub mod regressions;
 pub mod requirements;
 pub mod run;
 pub mod scenario;

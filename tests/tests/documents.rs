@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use wfp_conformance::SimBackend;
 use wfp_conformance::profile_file;
+use wfp_conformance::regressions::Regression;
 use wfp_conformance::requirements::Catalogue;
 use wfp_conformance::run::{self, Options, Summary};
 use wfp_conformance::scenario::{self, Suite};
@@ -160,6 +161,17 @@ fn scenario_documentation_lists_every_call_with_its_keys() {
         );
     }
     holds("docs/scenarios.md", &with_made(&read("docs/scenarios.md"), &table));
+}
+
+#[test]
+fn behaviour_has_the_table_of_the_regressions() {
+    let mut table =
+        "| id | scenario | cause | what happens, or must happen | source |\n|---|---|---|---|---|\n"
+            .to_owned();
+    for Regression { id, title, cause, expected, source } in Regression::all() {
+        let _ = writeln!(table, "| {id} | {title} | {cause} | {expected} | {source} |");
+    }
+    holds("docs/behaviour.md", &with_made(&read("docs/behaviour.md"), &table));
 }
 
 #[test]

@@ -24,9 +24,9 @@ pub(super) enum Command {
     Check(Inputs),
     /// Print the JSON Schema of a scenario file.
     Schema,
-    /// Say what an error code, state, feature, requirement or profile field means, and where it comes from.
+    /// Say what an error code, state, feature, requirement, regression or profile field means, and where it comes from.
     Explain {
-        /// The name; `errors`, `statuses`, `states`, `features`, `requirements`, `profile`, `ends`, `clients`, `codes`,
+        /// The name; `errors`, `statuses`, `states`, `features`, `requirements`, `regressions`, `profile`, `ends`, `clients`, `codes`,
         /// `precedence` list them.
         name: String,
     },

@@ -9,17 +9,20 @@ use wfp_sim::{BugCheck, ControlCode, NtStatus, PRECEDENCE, Profile, RedirectStat
 use super::{Exit, Stop};
 use crate::clients::Client;
 use crate::follow::{End, Why};
+use crate::regressions::{Regression, Role};
 use crate::requirements::Catalogue;
+use crate::scenario::Suite;
 use crate::vocabulary::{Feature, StateName};
 use crate::yaml::nearest;
 
 /// The lists that a name can stand for.
-const LISTS: [&str; 10] = [
+const LISTS: [&str; 11] = [
     "errors",
     "statuses",
     "states",
     "features",
     "requirements",
+    "regressions",
     "profile",
     "ends",
     "clients",
@@ -47,6 +50,7 @@ fn all_names() -> Vec<String> {
     names.extend(StateName::ALL.iter().map(|state| state.name().to_owned()));
     names.extend(Feature::ALL.iter().map(|(feature, _)| feature.name().to_owned()));
     names.extend(Catalogue::built_in().iter().map(|requirement| requirement.id.clone()));
+    names.extend(Regression::all().iter().map(|regression| regression.id.clone()));
     names.extend(FIELDS.iter().map(|field| field.name.to_owned()));
     names.extend(ENDS.iter().map(|(end, _)| end.name().to_owned()));
     names.extend(WHYS.iter().map(|why| why.name().to_owned()));
@@ -83,6 +87,11 @@ fn list(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
         "requirements" => {
             for requirement in Catalogue::built_in().iter() {
                 writeln!(out, "{}\n    {}", requirement.id, requirement.text)?;
+            }
+        }
+        "regressions" => {
+            for regression in Regression::all() {
+                writeln!(out, "{}\n    {}", regression.id, regression.title)?;
             }
         }
         "profile" => {
@@ -200,24 +209,55 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
         }
         return Ok(true);
     }
+    if let Some(regression) = Regression::by_id(name) {
+        explain_regression(regression, out)?;
+        return Ok(true);
+    }
     if let Some(field) = Field::by_name(name) {
-        writeln!(
-            out,
-            "{}: a field of the behaviour profile\n\n{}\nSource: {}\n",
-            field.name, field.summary, field.source
-        )?;
-        for (value, evidence) in field.values {
-            let profiles: Vec<&str> = Profile::BUILT_IN
-                .into_iter()
-                .filter(|name| Profile::built_in(name).is_some_and(|profile| field.get(&profile) == *value))
-                .collect();
-            let says =
-                if profiles.is_empty() { String::new() } else { format!(" [{}]", profiles.join(", ")) };
-            writeln!(out, "  {value}{says}\n      {evidence}")?;
-        }
+        explain_field(field, out)?;
         return Ok(true);
     }
     Ok(false)
+}
+
+/// What a profile field asks, and each answer with the built-in profiles that give it.
+fn explain_field(field: &Field, out: &mut dyn Write) -> Result<(), Stop> {
+    writeln!(
+        out,
+        "{}: a field of the behaviour profile\n\n{}\nSource: {}\n",
+        field.name, field.summary, field.source
+    )?;
+    for (value, evidence) in field.values {
+        let profiles: Vec<&str> = Profile::BUILT_IN
+            .into_iter()
+            .filter(|name| Profile::built_in(name).is_some_and(|profile| field.get(&profile) == *value))
+            .collect();
+        let says = if profiles.is_empty() { String::new() } else { format!(" [{}]", profiles.join(", ")) };
+        writeln!(out, "  {value}{says}\n      {evidence}")?;
+    }
+    Ok(())
+}
+
+/// What a regression is, and the cases of the suite that is built in by what they show of it.
+fn explain_regression(regression: &Regression, out: &mut dyn Write) -> Result<(), Stop> {
+    let Regression { id, title, cause, expected, source } = regression;
+    writeln!(
+        out,
+        "{id}: a regression: {title}\n\nCause: {cause}.\nWhat happens, or must happen: {expected}."
+    )?;
+    writeln!(out, "Source: {source}")?;
+    let suite = Suite::built_in(&Profile::default())?;
+    for role in Role::ALL {
+        let mut cases =
+            suite.cases.iter().filter(|case| case.case.regressions.get(id) == Some(&role)).peekable();
+        if cases.peek().is_some() {
+            writeln!(out, "\n{role}:")?;
+        }
+        for case in cases {
+            writeln!(out, "  {}", case.name)?;
+        }
+    }
+    Ok(())
 }
 
 fn meaning_of_state(state: StateName) -> &'static str {

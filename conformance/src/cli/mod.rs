@@ -93,7 +93,11 @@ fn dispatch(command: Command) -> Result<Exit, Stop> {
             for case in &suite.cases {
                 let features: Vec<&str> = case.features.iter().map(|feature| feature.name()).collect();
                 let requirements = case.case.requirements.join(", ");
-                writeln!(out, "{}  [{}]  {}", printable(&case.name), features.join(", "), requirements)?;
+                write!(out, "{}  [{}]  {}", printable(&case.name), features.join(", "), requirements)?;
+                for (id, role) in &case.case.regressions {
+                    write!(out, "  {id}: {role}")?;
+                }
+                writeln!(out)?;
             }
             Ok(Exit::Success)
         }

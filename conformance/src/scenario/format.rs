@@ -8,6 +8,7 @@ use wfp_sim::profile::Field;
 
 use super::expect::Expect;
 use crate::follow::{ListenFamilies, Service, Transport};
+use crate::regressions::{Regression, Role};
 use crate::vocabulary::{
     Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, Feature, HandleSpec, Length, Match, Name, Place,
     ProcessSpec, RedirectTo, RuleSpec, SocketFamily, SocketState, StateName, TargetPidSpec,
@@ -28,6 +29,10 @@ pub struct Case {
     /// The requirements that it covers.
     #[serde(default)]
     pub requirements: Vec<String>,
+    /// The regressions that it shows, by their ids, and what it shows of each.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = serde_json::json!({"enum": Regression::ids()})))]
+    pub regressions: IndexMap<String, Role>,
     /// The features that it needs, beside those that follow from its ops.
     #[serde(default)]
     pub features: Vec<Feature>,
@@ -346,8 +351,17 @@ pub struct Follow {
 }
 
 /// The keys of a case that a file can say once for all of its cases: the ground that they start from.
-pub(super) const GROUND_KEYS: [&str; 8] =
-    ["requirements", "features", "profile", "hosts", "processes", "callouts", "services", "variants"];
+pub(super) const GROUND_KEYS: [&str; 9] = [
+    "requirements",
+    "regressions",
+    "features",
+    "profile",
+    "hosts",
+    "processes",
+    "callouts",
+    "services",
+    "variants",
+];
 
 /// The keys of a file, beside those of its ground.
 pub(super) const FILE_KEYS: [&str; 4] = ["schema", "title", "use", "cases"];

@@ -49,6 +49,8 @@ fn sound_file_passes() {
     "requirements: [chains.bounded]",
     "requirements: {chains.bounded: true}"
 )]
+#[case("role-that-is-none", "requirements: [chains.bounded]", "regressions: {R1: cause}")]
+#[case("list-of-regressions", "requirements: [chains.bounded]", "regressions: [R1]")]
 #[case("list-where-a-text-is-expected", "redirect-to: proxy", "redirect-to: [proxy]")]
 #[case("negative-number", "connects: 2", "connects: -2")]
 #[case("length-that-is-none", "needed-1", "need-1")]
@@ -66,6 +68,8 @@ fn sound_file_passes() {
 #[case("endpoint-without-a-port", "'server:443'}\n        expect", "server}\n        expect")]
 #[case("context-over-the-limit", "context: destination", "context: {padded: 65537}")]
 // Names.
+#[case("unknown-regression", "requirements: [chains.bounded]", "regressions: {R32: fault}")]
+#[case("misspelt-regression", "requirements: [chains.bounded]", "regressions: {r1: rule}")]
 #[case("unknown-socket", "query-records: {socket: client", "query-records: {socket: cleint")]
 #[case("unknown-service", "redirect-to: proxy", "redirect-to: proxi")]
 #[case("unknown-process-of-a-step", "- process: app\n        op", "- process: application\n        op")]

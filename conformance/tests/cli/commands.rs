@@ -19,6 +19,17 @@ fn list_prints_each_case_with_its_features_and_requirements_and_runs_nothing() {
 }
 
 #[test]
+fn list_prints_the_regressions_that_a_case_shows() {
+    let folder = Folder::with(
+        "mine.yaml",
+        MIXED.replace("  - id: forgets\n", "  - id: forgets\n    regressions: {R3: rule, R2: fault}\n"),
+    );
+    let called = folder.call(&["list", "mine.yaml"]);
+    let line = called.stdout.lines().find(|line| line.starts_with("mine#forgets")).unwrap();
+    assert!(line.ends_with("  chains.never-set  R3: rule  R2: fault"), "{line}");
+}
+
+#[test]
 fn check_counts_the_cases_of_sound_files_and_runs_nothing() {
     let folder = Folder::with("mine.yaml", MIXED);
     let called = folder.call(&["check", "mine.yaml"]);
@@ -54,6 +65,7 @@ fn schema_prints_a_json_schema_that_names_the_keys_of_a_file() {
             "hosts",
             "processes",
             "profile",
+            "regressions",
             "requirements",
             "schema",
             "services",

@@ -27,6 +27,10 @@ use crate::common::{Called, Folder};
 )]
 #[case::feature("dual-stack", "dual-stack: a feature of backends\n\nIPv6 sockets that serve IPv4 too.\n")]
 #[case::requirement("chains.bounded", "chains.bounded: a requirement\n\n")]
+#[case::regression(
+    "R2",
+    "R2: a regression: the service forgets SET\n\nCause: its socket has no records.\nWhat happens, or must happen: PA→D: A NOT"
+)]
 #[case::profile_field("set-twice", "set-twice: a field of the behaviour profile\n\n")]
 #[case::end("stalled", "stalled: how a followed connection ends\n\n")]
 #[case::why("never-set", "never-set: why a connection goes round\n\n")]
@@ -51,6 +55,7 @@ fn explain_says_what_a_name_means(#[case] name: &str, #[case] begins: &str) {
 #[case("states", "previously-redirected-by-self")]
 #[case("features", "dual-stack")]
 #[case("requirements", "chains.bounded")]
+#[case("regressions", "R31")]
 #[case("profile", "set-twice")]
 #[case("ends", "stalled")]
 #[case("clients", "safe-chain")]
@@ -62,11 +67,20 @@ fn explain_lists_the_names_of_a_kind(#[case] kind: &str, #[case] name: &str) {
     assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
 }
 
+#[test]
+fn explain_lists_the_cases_of_a_regression_by_what_they_show_of_it() {
+    let called = Folder::new().call(&["explain", "R2"]);
+    let (_, cases) = called.stdout.split_once("\n\nfault:\n").unwrap();
+    let (faults, mends) = cases.split_once("\n\nmend:\n").unwrap();
+    assert!(faults.lines().any(|case| case == "  loops/service-forgets-set#alone@faulty+v4"), "{faults}");
+    assert!(mends.lines().any(|case| case == "  loops/service-forgets-set#alone@mended+v4"), "{mends}");
+}
+
 #[rstest]
 #[case::near("set-twize", "error: nothing here is named `set-twize`; did you mean `set-twice`?\n")]
 #[case::far(
     "xyzzy",
-    "error: nothing here is named `xyzzy`; errors, statuses, states, features, requirements, profile, ends, clients, codes, precedence \
+    "error: nothing here is named `xyzzy`; errors, statuses, states, features, requirements, regressions, profile, ends, clients, codes, precedence \
      list what there is\n"
 )]
 fn explain_of_an_unknown_name_is_bad_usage_and_names_the_nearest(#[case] name: &str, #[case] message: &str) {

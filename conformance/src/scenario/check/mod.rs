@@ -11,6 +11,7 @@ use wfp_sim::Profile;
 use wfp_sim::profile::{FIELDS, Field};
 
 use super::format::{BASE, Case};
+use crate::regressions::Regression;
 use crate::requirements::Catalogue;
 use crate::vocabulary::{Endpoint, HandleSpec, LOCAL, Name, Place, Role};
 use crate::yaml::{Diagnostic, Node, Span, nearest};
@@ -19,6 +20,7 @@ use crate::yaml::{Diagnostic, Node, Span, nearest};
 pub(super) fn check(case: &Case, tree: &Node, catalogue: &Catalogue, profile: &Profile) -> Vec<Diagnostic> {
     let mut check = Check { case, tree, profile: profile.clone(), errors: Vec::new(), made: BTreeMap::new() };
     check.requirements(catalogue);
+    check.regressions();
     check.profile();
     for (name, process) in &case.processes {
         check.host(&process.host, &["processes", name, "host"]);
@@ -104,6 +106,18 @@ impl<'a> Check<'a> {
                 }
                 self.errors.push(error.with_help("`wfp-conformance explain requirements` lists them"));
             }
+        }
+    }
+
+    fn regressions(&mut self) {
+        for id in self.case.regressions.keys().filter(|id| Regression::by_id(id).is_none()) {
+            let place = self.key(&["regressions", id]);
+            let mut error = Diagnostic::at(&place, format!("there is no regression `{id}`"));
+            // A number that is near is another number.
+            if let Some(near) = Regression::ids().into_iter().find(|known| known.eq_ignore_ascii_case(id)) {
+                error = error.with_label(format!("did you mean `{near}`?"));
+            }
+            self.errors.push(error.with_help("`wfp-conformance explain regressions` lists them"));
         }
     }
 
