@@ -53,6 +53,7 @@
 //! - [`follow`]: redirect services as policies, played by a [`Follower`](follow::Follower) that goes along with a
 //!   connection until it ends. A loop is what repeats; it is never a timeout.
 //! - [`clients`]: clients seen in the field, whose ways a service takes over by name.
+//! - [`vendors`]: drivers of the field with their services, which scenarios set up beside their own.
 //! - [`scenario`]: the YAML format; [`yaml`] gives every error its place in the file.
 //! - [`requirements`]: the statements of the documents that cases cover; [`regressions`]: what once went wrong in the field.
 //! - [`run`]: cases, summary and report; [`sweep`]: cases over their variants, as tables; [`cli`]: the command line around it.
@@ -70,6 +71,7 @@ pub mod run;
 pub mod scenario;
 mod sim_backend;
 pub mod sweep;
+pub mod vendors;
 pub mod vocabulary;
 pub mod yaml;
 

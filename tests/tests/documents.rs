@@ -11,6 +11,7 @@ use wfp_conformance::requirements::Catalogue;
 use wfp_conformance::run::{self, Options, Summary};
 use wfp_conformance::scenario::{self, Suite};
 use wfp_conformance::sweep::{Table, render};
+use wfp_conformance::vendors::Vendor;
 use wfp_conformance::vocabulary::Backend as _;
 use wfp_sim::Profile;
 use wfp_sim::ntstatus::{REACTOS, WINE};
@@ -201,12 +202,33 @@ fn page_shows_a_table_that_its_cases_make() {
 }
 
 #[test]
+fn page_shows_a_driver_beside_vendors_that_its_files_make() {
+    let page = read("docs/scenarios.md");
+    let (_, section) = page.split_once("\n## Your driver beside another vendor\n").unwrap();
+    let mut blocks = section.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("my-driver.yaml", blocks.next().unwrap());
+    write("beside.yaml", blocks.next().unwrap());
+    let suite = Suite::load(&[folder.path().join("beside.yaml")], &Profile::documented()).unwrap();
+    let played = wfp_tests::play(suite, "documented");
+    let shown = section.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let text = render(&Table::of(&played.suite, &played.runs), false);
+    assert!(text.contains(&format!("\n{shown}")), "{text}");
+}
+
+#[test]
 fn schema_for_editors_takes_every_scenario_file_and_refuses_a_misspelt_key() {
     let schema = jsonschema::validator_for(&scenario::schema()).unwrap();
     for file in wfp_tests::scenario_files() {
         let value: serde_json::Value = serde_yaml::from_str(&read(&file)).unwrap();
         let errors: Vec<String> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{file}: {errors:?}");
+    }
+    for vendor in Vendor::all() {
+        let value: serde_json::Value = serde_yaml::from_str(vendor.text).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", vendor.name);
     }
     let misspelt = serde_json::json!({"schema": scenario::SCHEMA, "cases": [{"id": "a", "setps": []}]});
     assert!(!schema.is_valid(&misspelt));

@@ -5,6 +5,7 @@
 
 use serde_yaml::Value;
 use wfp_conformance::scenario::Suite;
+use wfp_conformance::vendors::Vendor;
 use wfp_conformance::yaml::{Kind, Node, Source, from_node, parse};
 use wfp_sim::Profile;
 use wfp_tests::{scenario_files, workspace};
@@ -15,10 +16,17 @@ fn another_reader_of_yaml_sees_the_same_keys_order_and_values_in_every_file() {
     assert!(files.len() >= 50, "{}", files.len());
     for file in files {
         let text = std::fs::read_to_string(workspace().join(&file)).unwrap();
-        let ours = parse(&Source::new(file.as_str(), text.as_str())).unwrap();
-        let theirs: Value = serde_yaml::from_str(&text).unwrap();
-        assert_same(&file, &ours, &theirs);
+        assert_read_the_same(&file, &text);
     }
+    for vendor in Vendor::all() {
+        assert_read_the_same(vendor.name, vendor.text);
+    }
+}
+
+fn assert_read_the_same(file: &str, text: &str) {
+    let ours = parse(&Source::new(file, text)).unwrap();
+    let theirs: Value = serde_yaml::from_str(text).unwrap();
+    assert_same(file, &ours, &theirs);
 }
 
 /// The same structure, the same keys in the same order, and the same values of the same type.
@@ -62,6 +70,17 @@ fn suite_that_is_built_in_is_the_folder() {
     let (folder, built_in) = (names(folder), names(built_in));
     assert!(folder.len() > 500, "{}", folder.len());
     assert_eq!(folder, built_in);
+}
+
+#[test]
+fn every_vendor_is_used_by_a_case() {
+    let files = scenario_files();
+    let texts: Vec<String> =
+        files.iter().map(|file| std::fs::read_to_string(workspace().join(file)).unwrap()).collect();
+    for vendor in Vendor::all() {
+        let used = format!("'vendor:{}'", vendor.name);
+        assert!(texts.iter().any(|text| text.contains(&used)), "{used}");
+    }
 }
 
 #[test]

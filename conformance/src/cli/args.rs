@@ -26,9 +26,14 @@ pub(super) enum Command {
     Schema,
     /// Say what an error code, state, feature, requirement, regression or profile field means, and where it comes from.
     Explain {
-        /// The name; `errors`, `statuses`, `states`, `features`, `requirements`, `regressions`, `profile`, `ends`, `clients`, `codes`,
-        /// `precedence` list them.
+        /// The name; `errors`, `statuses`, `states`, `features`, `requirements`, `regressions`, `profile`, `ends`, `clients`,
+        /// `vendors`, `codes`, `precedence` list them.
         name: String,
+    },
+    /// Print the drivers of the field that scenarios can use, or the file of one.
+    Vendors {
+        /// The vendor whose file is printed, to be read or to start from; without it, all are listed.
+        name: Option<String>,
     },
     /// Run a file over the variants of its cases, and print what came of each as tables.
     Sweep(Sweep),

@@ -12,11 +12,12 @@ use crate::follow::{End, Why};
 use crate::regressions::{Regression, Role};
 use crate::requirements::Catalogue;
 use crate::scenario::Suite;
+use crate::vendors::Vendor;
 use crate::vocabulary::{Feature, StateName};
 use crate::yaml::nearest;
 
 /// The lists that a name can stand for.
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 12] = [
     "errors",
     "statuses",
     "states",
@@ -26,12 +27,13 @@ const LISTS: [&str; 11] = [
     "profile",
     "ends",
     "clients",
+    "vendors",
     "codes",
     "precedence",
 ];
 
 pub(super) fn explain(name: &str, out: &mut dyn Write) -> Result<Exit, Stop> {
-    if list(name, out)? || one(name, out)? {
+    if list(name, out)? || one(name, out)? || super::vendors::explain(name, out)? {
         return Ok(Exit::Success);
     }
     let names = all_names();
@@ -55,6 +57,7 @@ fn all_names() -> Vec<String> {
     names.extend(ENDS.iter().map(|(end, _)| end.name().to_owned()));
     names.extend(WHYS.iter().map(|why| why.name().to_owned()));
     names.extend(Client::all().iter().map(|client| client.name.clone()));
+    names.extend(Vendor::all().iter().map(|vendor| vendor.name.to_owned()));
     names.extend(ControlCode::ALL.iter().map(|(name, _)| (*name).to_owned()));
     names
 }
@@ -112,6 +115,7 @@ fn list(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
                 writeln!(out, "{}\n    {}", client.name, client.title)?;
             }
         }
+        "vendors" => super::vendors::list(out)?,
         "codes" => {
             for (name, code) in ControlCode::ALL {
                 writeln!(out, "{name} ({:#010X})\n    {}", code.0, meaning_of_code(code))?;

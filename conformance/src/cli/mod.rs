@@ -6,6 +6,7 @@ mod init;
 mod report_file;
 mod run;
 mod sweep;
+mod vendors;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -113,6 +114,7 @@ fn dispatch(command: Command) -> Result<Exit, Stop> {
             Ok(Exit::Success)
         }
         Command::Explain { name } => explain::explain(&name, &mut stdout()),
+        Command::Vendors { name } => vendors::vendors(name.as_deref(), &mut stdout()),
         Command::Init { dir } => init::init(&dir, &mut stdout()),
         Command::Completions { shell } => {
             let mut script = Vec::new();

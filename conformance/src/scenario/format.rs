@@ -364,7 +364,7 @@ pub(super) const GROUND_KEYS: [&str; 9] = [
 ];
 
 /// The keys of a file, beside those of its ground.
-pub(super) const FILE_KEYS: [&str; 4] = ["schema", "title", "use", "cases"];
+pub(super) const FILE_KEYS: [&str; 5] = ["schema", "title", "source", "use", "cases"];
 
 /// The keys of a case, beside those of its ground.
-pub(super) const CASE_KEYS: [&str; 3] = ["id", "title", "steps"];
+pub(super) const CASE_KEYS: [&str; 4] = ["id", "title", "use", "steps"];

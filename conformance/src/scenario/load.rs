@@ -1,4 +1,4 @@
-//! From files to cases: reuse, ground, variants, types, checks.
+//! From files to cases: ground, variants, types, checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use wfp_sim::Profile;
 
 use super::check;
 use super::features;
-use super::format::{CASE_KEYS, Case, FILE_KEYS, GROUND_KEYS, SCHEMA};
-use super::library::{Library, plain, slashed};
+use super::format::{CASE_KEYS, Case};
+use super::ground::{Grounds, USE, own_ground, refuse_other_keys};
+use super::library::{Library, slashed};
 use crate::clients;
 use crate::requirements::Catalogue;
 use crate::vocabulary::Features;
-use crate::yaml::{Diagnostic, Entry, Kind, Node, Span, from_node, merge, nearest, parse};
+use crate::yaml::{Diagnostic, Entry, Kind, Node, Span, from_node, merge};
 
 /// A case that can be run.
 #[derive(Clone, Debug)]
@@ -80,19 +81,13 @@ impl Suite {
     }
 }
 
-/// The maps that a file takes from the files that it uses.
-const SHARED: [&str; 4] = ["hosts", "processes", "callouts", "services"];
-
-/// How far files may use each other. Reading them relies on it not to run out of stack.
-const MAX_USES: usize = 32;
-
 /// How many combinations of variants a case may have, and how many cases a file: far above anything that somebody
 /// wants to run, far below what small files could ask for.
 const MAX_COMBINATIONS: usize = 1000;
 const MAX_CASES: usize = 10_000;
 
 struct Loader<'a> {
-    library: Library,
+    grounds: Grounds,
     profile: &'a Profile,
     catalogue: &'static Catalogue,
     errors: Vec<Diagnostic>,
@@ -101,28 +96,25 @@ struct Loader<'a> {
     cases: Vec<LoadedCase>,
     /// Where each name was given.
     names: BTreeMap<String, Span>,
-    /// The grounds of files that were used, by path.
-    grounds: BTreeMap<PathBuf, Node>,
 }
 
 impl<'a> Loader<'a> {
     fn new(library: Library, profile: &'a Profile) -> Self {
         Self {
-            library,
+            grounds: Grounds::new(library),
             profile,
             catalogue: Catalogue::built_in(),
             errors: Vec::new(),
             reported: BTreeSet::new(),
             cases: Vec::new(),
             names: BTreeMap::new(),
-            grounds: BTreeMap::new(),
         }
     }
 
     fn load(mut self, paths: &[PathBuf]) -> Result<Suite, Vec<Diagnostic>> {
         let mut read: BTreeMap<PathBuf, &Path> = BTreeMap::new();
         for argument in paths {
-            let files = match self.library.files(argument) {
+            let files = match self.grounds.library.files(argument) {
                 Ok(files) => files,
                 Err(error) => {
                     self.report(error);
@@ -130,7 +122,7 @@ impl<'a> Loader<'a> {
                 }
             };
             for file in files {
-                if let Some(first) = read.insert(self.library.whole(&file), argument) {
+                if let Some(first) = read.insert(self.grounds.library.whole(&file), argument) {
                     self.report(twice(&file, first, argument));
                     break;
                 }
@@ -156,9 +148,11 @@ impl<'a> Loader<'a> {
     }
 
     fn load_file(&mut self, file: &Path, argument: &Path) -> Result<(), Diagnostic> {
-        let root = self.read(file)?;
-        let ground = self.ground(&root, file, &mut Vec::new())?;
-        let path = self.library.case_path(file, argument);
+        let root = self.grounds.read(file)?;
+        let ground = own_ground(&root)?;
+        // What is wrong with what all cases use is wrong with the file, which may have no cases.
+        self.grounds.used(&ground, file)?;
+        let path = self.grounds.library.case_path(file, argument);
         let before = self.cases.len();
         for case in root.get("cases").map(Node::items).unwrap_or_default() {
             if self.cases.len() - before > MAX_CASES {
@@ -173,86 +167,6 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// A file's tree, with the keys that a file has and no others.
-    fn read(&self, file: &Path) -> Result<Node, Diagnostic> {
-        let source = self.library.read(file)?;
-        let root = parse(&source)?;
-        if !matches!(root.kind, Kind::Mapping(_)) {
-            return Err(Diagnostic::at(&root.span, "a scenario file is a map with `schema` and `cases`"));
-        }
-        refuse_other_keys(&root, "a file", &FILE_KEYS)?;
-        let help = format!("the first line of a scenario file is `schema: {SCHEMA}`");
-        match root.get("schema") {
-            Some(version) if version.as_str() == Some(SCHEMA) => {}
-            Some(version) => {
-                let message = "this version of the format is not known here";
-                return Err(Diagnostic::at(&version.span, message).with_help(help));
-            }
-            None => return Err(Diagnostic::at(&root.span, "the key `schema` is missing").with_help(help)),
-        }
-        for (key, sequence) in [("cases", true), ("use", true)] {
-            if let Some(node) = root.get(key)
-                && sequence
-                && !matches!(node.kind, Kind::Sequence(_))
-            {
-                return Err(Diagnostic::at(&node.span, format!("`{key}` is a list")));
-            }
-        }
-        Ok(root)
-    }
-
-    /// What every case of a file starts from: its own ground, over what it shares with the files that it uses.
-    fn ground(&mut self, root: &Node, file: &Path, stack: &mut Vec<PathBuf>) -> Result<Node, Diagnostic> {
-        stack.push(plain(file));
-        let mut shared: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
-        for used in root.get("use").map(Node::items).unwrap_or_default() {
-            let Some(name) = used.as_str() else {
-                return Err(Diagnostic::at(&used.span, "`use` names files, relative to this one"));
-            };
-            let path = plain(&file.parent().unwrap_or(Path::new("")).join(name));
-            if stack.contains(&path) {
-                let way: Vec<String> = stack.iter().chain([&path]).map(|path| slashed(path)).collect();
-                let message = format!("`{name}` uses this file in turn");
-                return Err(Diagnostic::at(&used.span, message).with_help(way.join(" uses ")));
-            }
-            if stack.len() == MAX_USES {
-                let message = format!("files use each other over more than {MAX_USES} steps");
-                return Err(Diagnostic::at(&used.span, message));
-            }
-            let ground = if let Some(ground) = self.grounds.get(&path) {
-                ground.clone()
-            } else {
-                let other = self.read(&path).map_err(|error| error.or_at(&used.span))?;
-                let ground = self.ground(&other, &path, stack)?;
-                self.grounds.insert(path, ground.clone());
-                ground
-            };
-            for key in SHARED {
-                take_over(shared.entry(key).or_default(), ground.get(key));
-            }
-        }
-        stack.pop();
-        for key in SHARED {
-            if let Some(node) = root.get(key)
-                && !matches!(node.kind, Kind::Mapping(_) | Kind::Null)
-            {
-                return Err(Diagnostic::at(
-                    &node.span,
-                    format!("`{key}` is a map, from names to what they are"),
-                ));
-            }
-            take_over(shared.entry(key).or_default(), root.get(key));
-        }
-        let own = root.entries().iter().filter(|entry| GROUND_KEYS.contains(&&*entry.key));
-        let mut entries: Vec<Entry> = own.filter(|entry| !SHARED.contains(&&*entry.key)).cloned().collect();
-        for (key, values) in shared.into_iter().filter(|(_, values)| !values.is_empty()) {
-            let span = root.get(key).map_or_else(|| root.span.clone(), |node| node.span.clone());
-            let value = Node { kind: Kind::Mapping(values.into()), span: span.clone() };
-            entries.push(Entry { key: Arc::from(key), key_span: span, value });
-        }
-        Ok(Node { kind: Kind::Mapping(entries.into()), span: root.span.clone() })
-    }
-
     fn load_case(&mut self, ground: &Node, case: &Node, file: &Path, path: &str) -> Result<(), Diagnostic> {
         refuse_other_keys(case, "a case", &CASE_KEYS)?;
         let id = case_id(case)?;
@@ -260,8 +174,9 @@ impl<'a> Loader<'a> {
         let line = id.1.line();
         let whole = merge(&without(ground, "variants"), &without(case, "variants"))?;
         for (variants, tree) in combinations(&whole, variants.as_ref())? {
+            let used = self.grounds.used(&tree, file)?;
             // Errors of the ground point into the ground, and those of a case without a place to the case.
-            let tree = Node { span: case.span.clone(), ..tree };
+            let tree = Node { span: case.span.clone(), ..merge(&used, &without(&tree, USE))? };
             let names: Vec<&str> = variants.iter().map(|variant| &*variant.name).collect();
             let name = if names.is_empty() {
                 format!("{path}#{}", id.0)
@@ -297,30 +212,6 @@ fn twice(file: &Path, first: &Path, second: &Path) -> Diagnostic {
         error
     } else {
         error.with_help(format!("both `{}` and `{}` name it", slashed(first), slashed(second)))
-    }
-}
-
-/// Refuses a key that is neither one of these nor one of the ground; `what` has them.
-fn refuse_other_keys(node: &Node, what: &str, keys: &[&str]) -> Result<(), Diagnostic> {
-    let known = || keys.iter().chain(&GROUND_KEYS).copied();
-    let Some(entry) = node.entries().iter().find(|entry| !known().any(|key| key == &*entry.key)) else {
-        return Ok(());
-    };
-    let error = Diagnostic::at(&entry.key_span, format!("unknown key `{}`", entry.key));
-    let error = match nearest(&entry.key, known()) {
-        Some(near) => error.with_label(format!("did you mean `{near}`?")),
-        None => error,
-    };
-    Err(error.with_help(format!("{what} has {}", known().collect::<Vec<_>>().join(", "))))
-}
-
-/// Lays `over`'s entries over `base`: a name that both have is `over`'s.
-fn take_over(base: &mut Vec<Entry>, over: Option<&Node>) {
-    for entry in over.map(Node::entries).unwrap_or_default() {
-        match base.iter_mut().find(|known| known.key == entry.key) {
-            Some(known) => *known = entry.clone(),
-            None => base.push(entry.clone()),
-        }
     }
 }
 

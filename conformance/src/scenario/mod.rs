@@ -4,6 +4,7 @@ mod check;
 mod expect;
 mod features;
 mod format;
+mod ground;
 mod library;
 mod load;
 mod schema;

@@ -8,6 +8,7 @@ use schemars::schema_for;
 use serde_json::{Map, Value, json};
 
 use super::format::{Case, GROUND_KEYS, SCHEMA};
+use crate::vendors::Vendor;
 
 /// The JSON Schema of a scenario file.
 #[must_use]
@@ -34,8 +35,11 @@ pub fn schema() -> Value {
         of_case.iter().filter(|(key, _)| GROUND_KEYS.contains(&key.as_str())).map(owned).collect();
     let without_id: Map<String, Value> = of_case.iter().filter(|(key, _)| *key != "id").map(owned).collect();
 
-    definitions.insert("Variant".to_owned(), object("A part of a case, laid over it.", without_id, &[]));
+    let mut variant = without_id;
+    variant.insert("use".to_owned(), uses("What it uses, beside what the case uses."));
+    definitions.insert("Variant".to_owned(), object("A part of a case, laid over it.", variant, &[]));
     let mut case = of_case;
+    case.insert("use".to_owned(), uses("What it uses, beside what the file uses."));
     case.insert("variants".to_owned(), axes("Axes of variants, in the place of the file's."));
     let text = "A case: what happens on a machine, and what must come of it.";
     definitions.insert("Case".to_owned(), object(text, case, &["id"]));
@@ -46,13 +50,8 @@ pub fn schema() -> Value {
     file.extend([
         ("schema".to_owned(), json!({"description": "The version of the format.", "const": SCHEMA})),
         ("title".to_owned(), json!({"description": "What the file is about.", "type": "string"})),
-        (
-            "use".to_owned(),
-            list(
-                "Files whose hosts, processes, callouts and services this one shares.",
-                json!({"type": "string"}),
-            ),
-        ),
+        ("source".to_owned(), json!({"description": "Where what it says was seen.", "type": "string"})),
+        ("use".to_owned(), uses("What all of its cases use.")),
         ("cases".to_owned(), list("The cases.", json!({"$ref": "#/$defs/Case"}))),
     ]);
     let mut schema = object("A scenario file of wfp-conformance.", file, &["schema"]);
@@ -86,6 +85,16 @@ fn list(description: &str, items: Value) -> Value {
     let mut list = json!({"description": description, "type": "array"});
     list["items"] = items;
     list
+}
+
+/// A list of files and vendors. Which vendors there are, editors can complete.
+fn uses(description: &str) -> Value {
+    let text = format!(
+        "{description} Files, relative to this one, and vendors, whose hosts, processes, callouts and services are \
+         laid under its own."
+    );
+    let vendors: Vec<String> = Vendor::all().iter().map(|vendor| format!("vendor:{}", vendor.name)).collect();
+    list(&text, json!({"anyOf": [{"enum": vendors}, {"type": "string"}]}))
 }
 
 fn axes(description: &str) -> Value {

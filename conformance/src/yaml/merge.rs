@@ -10,6 +10,9 @@ use super::{Diagnostic, Entry, Kind, Node, Span, nearest};
 /// chooses something else, and must not give a mapping with two keys.
 pub const REPLACED_WHOLE: &[&str] = &["op", "expect", "context", "records", "destination"];
 
+/// The key of the list that grows, instead of being replaced.
+const USE: &str = "use";
+
 /// The key of the list whose items are known by their names.
 const STEPS: &str = "steps";
 const NAME: &str = "name";
@@ -19,6 +22,7 @@ const NAME: &str = "name";
 /// - Mappings are merged key by key: keys of `base` keep their order, and new ones follow.
 /// - The lists of a key `steps` are merged item by item: an item of `over` is laid over the item of `base`
 ///   that has the same `name`, which must exist.
+/// - Those of a key `use` are joined: items of `over` follow those of `base`.
 /// - For the keys in [`REPLACED_WHOLE`], a mapping whose single key is another one replaces.
 /// - Everything else replaces; that includes a `null`, which removes nothing.
 ///
@@ -44,6 +48,10 @@ fn merge_values(key: &str, base: &Node, over: &Node) -> Result<Node, Diagnostic>
     match (&base.kind, &over.kind) {
         (Kind::Sequence(old), Kind::Sequence(new)) if key == STEPS => {
             let items = merge_steps(old, new)?;
+            Ok(Node { kind: Kind::Sequence(items), span: base.span.clone() })
+        }
+        (Kind::Sequence(old), Kind::Sequence(new)) if key == USE => {
+            let items = old.iter().chain(new.iter()).cloned().collect();
             Ok(Node { kind: Kind::Sequence(items), span: base.span.clone() })
         }
         _ if REPLACED_WHOLE.contains(&key) && is_another_choice(base, over) => Ok(over.clone()),

@@ -18,6 +18,8 @@ pub(crate) fn using(used: &str) -> String {
 #[case("use-in-a-circle", "[ground.yaml]", "schema: wfp-conformance/scenario/v1\nuse: [mine.yaml]\n")]
 #[case("use-that-is-no-list", "ground.yaml", GROUND)]
 #[case("use-of-no-name", "[{ground: yaml}]", GROUND)]
+#[case("use-of-an-unknown-vendor", "[ground.yaml, 'vendor:wfp-sampl']", GROUND)]
+#[case("use-of-a-vendor-without-a-name", "['vendor:']", GROUND)]
 #[case("mistake-in-a-used-file", "[ground.yaml]", "schema: wfp-conformance/scenario/v1\nhots: {}\n")]
 #[case(
     "wrong-type-in-a-used-file",

@@ -1,4 +1,4 @@
-//! `list`, `check`, `schema` and `completions`.
+//! `list`, `check`, `schema`, `vendors` and `completions`.
 
 use rstest::rstest;
 
@@ -69,12 +69,46 @@ fn schema_prints_a_json_schema_that_names_the_keys_of_a_file() {
             "requirements",
             "schema",
             "services",
+            "source",
             "title",
             "use",
             "variants"
         ]
     );
     assert!(called.stdout.ends_with("}\n"));
+}
+
+#[test]
+fn vendors_are_listed_and_the_file_of_one_can_be_used_as_ones_own() {
+    let folder = Folder::new();
+    let listed = folder.call(&["vendors"]);
+    assert!(
+        listed.stdout.starts_with("cooperative\n    A driver and a service that do what the documents ask\n")
+    );
+    assert_eq!((listed.exit, listed.stderr.as_str()), (0, ""));
+    let names: Vec<&str> = listed.stdout.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert!(names.len() > 1, "{names:?}");
+    for name in names {
+        let shown = folder.call(&["vendors", name]);
+        assert!(shown.stdout.starts_with("schema: wfp-conformance/scenario/v1\ntitle: "), "{}", shown.stdout);
+        folder.write("mine.yaml", shown.stdout);
+        let case = "schema: wfp-conformance/scenario/v1\nuse: [mine.yaml]\nprocesses: {app: {}}\n\
+                    cases: [{id: x, steps: [{process: app, op: {socket: {}}}]}]\n";
+        folder.write("uses-mine.yaml", case);
+        assert_eq!(folder.call(&["check", "uses-mine.yaml"]).stdout, "1 case, nothing wrong\n");
+    }
+}
+
+#[rstest]
+#[case::near("wfp-sampl", "error: there is no vendor `wfp-sampl`; did you mean `wfp-sampler`?\n")]
+#[case::far("xyzzy", "error: there is no vendor `xyzzy`; `wfp-conformance vendors` lists them\n")]
+#[case::as_in_a_file(
+    "vendor:cooperativ",
+    "error: there is no vendor `cooperativ`; did you mean `cooperative`?\n"
+)]
+fn unknown_vendor_is_bad_usage_and_the_nearest_is_named(#[case] name: &str, #[case] message: &str) {
+    let called = Folder::new().call(&["vendors", name]);
+    assert_eq!(called, Called { exit: 2, stdout: String::new(), stderr: message.to_owned() });
 }
 
 #[rstest]

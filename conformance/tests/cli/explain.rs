@@ -38,6 +38,10 @@ use crate::common::{Called, Folder};
     "envoy",
     "envoy: a client, for a service's `client`\n\nEnvoy, original_dst filter on outbound listeners.\n"
 )]
+#[case::vendor(
+    "wfp-sampler",
+    "wfp-sampler: a vendor, for `use: ['vendor:wfp-sampler']`\n\nMicrosoft's WFP sample, its callout that proxies by redirection.\n"
+)]
 #[case::code(
     "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS",
     "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS (0x980000DE)\n\n"
@@ -59,6 +63,7 @@ fn explain_says_what_a_name_means(#[case] name: &str, #[case] begins: &str) {
 #[case("profile", "set-twice")]
 #[case("ends", "stalled")]
 #[case("clients", "safe-chain")]
+#[case("vendors", "ebpf-for-windows")]
 #[case("codes", "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS (0x980000DE)")]
 #[case("precedence", "Where several causes hold at once, the first of these decides:")]
 fn explain_lists_the_names_of_a_kind(#[case] kind: &str, #[case] name: &str) {
@@ -80,8 +85,8 @@ fn explain_lists_the_cases_of_a_regression_by_what_they_show_of_it() {
 #[case::near("set-twize", "error: nothing here is named `set-twize`; did you mean `set-twice`?\n")]
 #[case::far(
     "xyzzy",
-    "error: nothing here is named `xyzzy`; errors, statuses, states, features, requirements, regressions, profile, ends, clients, codes, precedence \
-     list what there is\n"
+    "error: nothing here is named `xyzzy`; errors, statuses, states, features, requirements, regressions, profile, ends, clients, vendors, \
+     codes, precedence list what there is\n"
 )]
 fn explain_of_an_unknown_name_is_bad_usage_and_names_the_nearest(#[case] name: &str, #[case] message: &str) {
     let called = Folder::new().call(&["explain", name]);

@@ -20,7 +20,7 @@ fn init_writes_a_first_scenario_that_passes(#[case] args: &[&str], #[case] dir: 
     assert_eq!(folder.read(&files[1]), folder.call(&["schema"]).stdout);
 
     let run = folder.call(&["run", dir]);
-    assert!(run.stdout.contains("\n3 cases: 3 passed, 0 failed, 0 skipped in "), "{}", run.stdout);
+    assert!(run.stdout.contains("\n4 cases: 4 passed, 0 failed, 0 skipped in "), "{}", run.stdout);
     assert_eq!((run.exit, run.stderr.as_str()), (0, ""));
 }
 
