@@ -13,8 +13,8 @@ use wfp_conformance::follow::{Follower, Journey, Service, Transport};
 use wfp_conformance::run::{Options, run_case};
 use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::{
-    Backend, Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, HostSpec, Match, Name, Op,
-    Place, ProcessSpec, RedirectTo, RuleSpec, SetUp, SocketFamily, StateName, TargetPidSpec,
+    Backend, Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, HostSpec, Match, Name,
+    OnUnload, Op, Place, ProcessSpec, RedirectTo, RuleSpec, SetUp, SocketFamily, StateName, TargetPidSpec,
 };
 use wfp_sim::Profile;
 
@@ -46,6 +46,7 @@ fn careful(name: &str, port: u16) -> CalloutSpec {
         redirect: Some(RedirectTo { process: Some(name.into()), ipv4: at.clone(), ipv6: at }),
         context: ContextSpec::Destination,
         target_pid: TargetPidSpec::Service,
+        on_unload: OnUnload::default(),
     }
 }
 

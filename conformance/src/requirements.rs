@@ -62,6 +62,7 @@ const FILES: &[(&str, &str)] = &[
     ("chains.yaml", include_str!("../requirements/chains.yaml")),
     ("context.yaml", include_str!("../requirements/context.yaml")),
     ("datagrams.yaml", include_str!("../requirements/datagrams.yaml")),
+    ("drivers.yaml", include_str!("../requirements/drivers.yaml")),
     ("kernel.yaml", include_str!("../requirements/kernel.yaml")),
     ("records.yaml", include_str!("../requirements/records.yaml")),
     ("set.yaml", include_str!("../requirements/set.yaml")),

@@ -14,14 +14,18 @@ pub enum BugCheck {
     MultipleIrpCompleteRequests,
     /// Memory was touched that is not there: a bad pointer, or a buffer that was freed before its IRP completed.
     PageFaultInNonpagedArea,
+    /// A driver was unloaded while pool memory that it allocated was not freed: first parameter 0x62, of Driver Verifier
+    /// with pool tracking.
+    DriverVerifierDetectedViolation,
 }
 
 impl BugCheck {
     /// Every one, with its number and its name.
-    pub const ALL: [(Self, u32, &'static str); 3] = [
+    pub const ALL: [(Self, u32, &'static str); 4] = [
         (Self::IrqlNotLessOrEqual, 0xA, "IRQL_NOT_LESS_OR_EQUAL"),
         (Self::MultipleIrpCompleteRequests, 0x44, "MULTIPLE_IRP_COMPLETE_REQUESTS"),
         (Self::PageFaultInNonpagedArea, 0x50, "PAGE_FAULT_IN_NONPAGED_AREA"),
+        (Self::DriverVerifierDetectedViolation, 0xC4, "DRIVER_VERIFIER_DETECTED_VIOLATION"),
     ];
 
     /// The one with this name.
@@ -37,6 +41,7 @@ impl BugCheck {
             Self::IrqlNotLessOrEqual => "IRQL_NOT_LESS_OR_EQUAL",
             Self::MultipleIrpCompleteRequests => "MULTIPLE_IRP_COMPLETE_REQUESTS",
             Self::PageFaultInNonpagedArea => "PAGE_FAULT_IN_NONPAGED_AREA",
+            Self::DriverVerifierDetectedViolation => "DRIVER_VERIFIER_DETECTED_VIOLATION",
         }
     }
 }

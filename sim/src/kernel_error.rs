@@ -10,7 +10,7 @@ use crate::ntstatus::NtStatus;
 pub enum KernelError {
     /// The status that is documented for this.
     Status(NtStatus),
-    /// Windows does not survive it. The model does: nothing else has changed.
+    /// Windows does not survive it. The model does.
     BugCheck(BugCheck),
     /// No document says what follows, so that no driver can rely on it; this is what the driver did. Nothing has
     /// changed.

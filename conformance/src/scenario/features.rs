@@ -21,6 +21,7 @@ pub(super) fn of(case: &Case) -> Features {
     needs(case.callouts.len() > 1, Feature::MultiVendor);
     needs(case.hosts.iter().any(|(name, _)| &**name != LOCAL), Feature::RemoteHost);
     needs(!case.profile.is_empty(), Feature::Profile);
+    needs(!case.leaks.is_empty(), Feature::KernelView);
     needs(needs_records(case), Feature::RedirectRecords);
     needs(case.processes.values().any(|process| process.wow64), Feature::Wow64);
     needs(case.hosts.values().any(|host| !host.listen_udp.is_empty()), Feature::Udp);
@@ -105,7 +106,10 @@ fn features_of(call: &Call) -> Vec<Feature> {
         Call::Duplicate { .. } => vec![Feature::Duplicate],
         Call::OriginalDestination { .. } => vec![Feature::OriginalDestination],
         Call::Advance { .. } => vec![Feature::VirtualTime],
-        Call::Describe { .. } | Call::CountContexts {} | Call::CountAll {} => vec![Feature::KernelView],
+        Call::KernelCall(_) | Call::UnloadDriver { .. } => vec![Feature::DriverCalls],
+        Call::Describe { .. } | Call::Account { .. } | Call::CountContexts {} | Call::CountAll {} => {
+            vec![Feature::KernelView]
+        }
         Call::QueryRecords(query) | Call::QueryContext(query) => invalid(&[
             query.out.pointer,
             query.bytes_returned,

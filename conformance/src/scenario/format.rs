@@ -10,8 +10,9 @@ use super::expect::Expect;
 use crate::follow::{ListenFamilies, Service, Transport};
 use crate::regressions::{Regression, Role};
 use crate::vocabulary::{
-    Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, Feature, HandleSpec, Length, Match, Name, Place,
-    ProcessSpec, RedirectTo, RuleSpec, SocketFamily, SocketState, StateName, TargetPidSpec,
+    Account, Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, Feature, HandleSpec, Length, Match,
+    Name, OnUnload, Place, ProcessSpec, RedirectTo, RuleSpec, SocketFamily, SocketState, StateName,
+    TargetPidSpec,
 };
 
 /// The version of the format, which each file names in its key `schema`.
@@ -52,6 +53,10 @@ pub struct Case {
     /// Redirect services by name.
     #[serde(default)]
     pub services: IndexMap<Name, Service>,
+    /// What the driver of a callout leaves behind at the end, when every process has ended and the driver is unloaded; by
+    /// default nothing. Needs `kernel-view`.
+    #[serde(default)]
+    pub leaks: IndexMap<Name, Account>,
     /// What happens, in this order.
     #[serde(default)]
     pub steps: Vec<Step>,
@@ -183,6 +188,9 @@ pub struct Callout {
     /// `localRedirectTargetPID`.
     #[serde(default)]
     pub target_pid: TargetPidSpec,
+    /// What its driver does when it is unloaded, at the end of the case for instance.
+    #[serde(default)]
+    pub on_unload: OnUnload,
 }
 
 fn middle() -> u16 {
@@ -224,6 +232,7 @@ impl Callout {
             redirect: self.target(services),
             context: self.context,
             target_pid: self.target_pid,
+            on_unload: self.on_unload,
         }
     }
 
@@ -351,7 +360,7 @@ pub struct Follow {
 }
 
 /// The keys of a case that a file can say once for all of its cases: the ground that they start from.
-pub(super) const GROUND_KEYS: [&str; 9] = [
+pub(super) const GROUND_KEYS: [&str; 10] = [
     "requirements",
     "regressions",
     "features",
@@ -360,6 +369,7 @@ pub(super) const GROUND_KEYS: [&str; 9] = [
     "processes",
     "callouts",
     "services",
+    "leaks",
     "variants",
 ];
 

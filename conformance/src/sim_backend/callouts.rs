@@ -14,8 +14,8 @@ use wfp_sim::{
 
 use super::addresses::Addresses;
 use crate::vocabulary::{
-    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, IpProtocol, Match, Name, RuleSpec,
-    SocketFamily, TargetPidSpec,
+    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, IpProtocol, Match, Name, OnUnload,
+    RuleSpec, SocketFamily, TargetPidSpec,
 };
 
 /// The most that the profile field `context-limit` can say. What is larger is too large by however much.
@@ -30,11 +30,19 @@ pub(super) struct Callouts {
 }
 
 #[derive(Clone, Debug)]
-struct Installed {
-    id: CalloutId,
-    sublayer: SublayerId,
-    filters: Vec<FilterId>,
-    handles: Vec<RedirectHandle>,
+pub(super) struct Installed {
+    pub(super) driver: DriverId,
+    pub(super) id: CalloutId,
+    pub(super) sublayer: SublayerId,
+    pub(super) weight: u64,
+    pub(super) policy: Policy,
+    pub(super) on_unload: OnUnload,
+    /// Those that are there.
+    pub(super) filters: Vec<FilterId>,
+    pub(super) deleted_filter: FilterId,
+    /// Those that are there.
+    pub(super) handles: Vec<RedirectHandle>,
+    pub(super) destroyed_handle: Option<RedirectHandle>,
 }
 
 impl Callouts {
@@ -48,10 +56,10 @@ impl Callouts {
         let driver = world.load_driver(&spec.name);
         let handles = match spec.handle {
             HandleSpec::None => Handles::None,
-            HandleSpec::One => Handles::One(self.create_handle(world, driver, Name::clone(&spec.name))?),
+            HandleSpec::One => Handles::One(self.create_handle(world, driver, &spec.name)?),
             HandleSpec::PerFamily => Handles::PerFamily {
-                v4: self.create_handle(world, driver, format!("{}.v4", spec.name).into())?,
-                v6: self.create_handle(world, driver, format!("{}.v6", spec.name).into())?,
+                v4: self.create_handle(world, driver, &format!("{}.v4", spec.name).into())?,
+                v6: self.create_handle(world, driver, &format!("{}.v6", spec.name).into())?,
             },
         };
         let redirect = redirect(spec, addresses, &pid)?;
@@ -65,7 +73,7 @@ impl Callouts {
             Some(other) => self.get(other)?.sublayer,
             None => world.fwpm_sublayer_add(spec.sublayer),
         };
-        let callout = world.fwps_callout_register(driver, &spec.name, policy).map_err(refused)?;
+        let callout = world.fwps_callout_register(driver, &spec.name, policy.clone()).map_err(refused)?;
         let mut filters = Vec::new();
         for conditions in alternatives(&spec.matching, addresses)? {
             for layer in LayerKind::ConnectRedirect.both() {
@@ -79,8 +87,20 @@ impl Callouts {
             Handles::One(handle) => vec![handle],
             Handles::PerFamily { v4, v6 } => vec![v4, v6],
         };
-        self.names.insert(callout, Name::clone(&spec.name));
-        self.installed.insert(Name::clone(&spec.name), Installed { id: callout, sublayer, filters, handles });
+        let installed = Installed {
+            driver,
+            id: callout,
+            sublayer,
+            weight: spec.weight,
+            policy,
+            on_unload: spec.on_unload,
+            filters,
+            deleted_filter: FilterId(0),
+            handles,
+            destroyed_handle: None,
+        };
+        self.installed.insert(Name::clone(&spec.name), installed);
+        self.name_callout(&spec.name);
         Ok(())
     }
 
@@ -88,31 +108,30 @@ impl Callouts {
         &mut self,
         world: &mut World,
         driver: DriverId,
-        name: Name,
+        name: &Name,
     ) -> Result<RedirectHandle, String> {
-        let handle = world.fwps_redirect_handle_create(driver, &name, 0).map_err(refused)?;
-        self.handle_names.insert(handle, name);
+        let handle = world.fwps_redirect_handle_create(driver, name, 0).map_err(refused)?;
+        self.name_handle(handle, name);
         Ok(handle)
     }
 
-    pub(super) fn remove(&mut self, world: &mut World, name: &Name) -> Result<(), String> {
-        let installed = self.get(name)?;
-        for filter in &installed.filters {
-            world.fwpm_filter_delete(*filter).ok();
-        }
-        world.fwps_callout_unregister(installed.id).ok();
-        Ok(())
+    pub(super) fn name_handle(&mut self, handle: RedirectHandle, name: &Name) {
+        self.handle_names.insert(handle, Name::clone(name));
     }
 
-    pub(super) fn destroy_handles(&self, world: &mut World, name: &Name) -> Result<(), String> {
-        for handle in &self.get(name)?.handles {
-            world.fwps_redirect_handle_destroy(*handle).ok();
+    /// A callout can come to have another id.
+    pub(super) fn name_callout(&mut self, name: &Name) {
+        if let Some(installed) = self.installed.get(name) {
+            self.names.insert(installed.id, Name::clone(name));
         }
-        Ok(())
     }
 
-    fn get(&self, name: &Name) -> Result<&Installed, String> {
+    pub(super) fn get(&self, name: &Name) -> Result<&Installed, String> {
         self.installed.get(name).ok_or_else(|| format!("no callout `{name}` is installed"))
+    }
+
+    pub(super) fn get_mut(&mut self, name: &Name) -> Result<&mut Installed, String> {
+        self.installed.get_mut(name).ok_or_else(|| format!("no callout `{name}` is installed"))
     }
 
     pub(super) fn name(&self, callout: CalloutId) -> Name {

@@ -5,6 +5,7 @@ mod buffers;
 mod callouts;
 mod control;
 mod datagrams;
+mod drivers;
 mod hop;
 mod operations;
 mod original_destination;
@@ -250,12 +251,19 @@ impl SimBackend {
         match &op.call {
             Call::SetUp(part) => return self.set_up(&op.process, part),
             Call::RemoveCallout { callout } => {
-                self.callouts.remove(&mut self.world, callout).map_err(BackendFault::Misuse)?;
-                return Ok(Observation::new(Outcome::Ok));
+                return self.callouts.remove(&mut self.world, callout).map_err(BackendFault::Misuse);
             }
             Call::DestroyHandles { callout } => {
-                self.callouts.destroy_handles(&mut self.world, callout).map_err(BackendFault::Misuse)?;
-                return Ok(Observation::new(Outcome::Ok));
+                return self.callouts.destroy_handles(&mut self.world, callout).map_err(BackendFault::Misuse);
+            }
+            Call::KernelCall(call) => {
+                return self.callouts.kernel_call(&mut self.world, call).map_err(BackendFault::Misuse);
+            }
+            Call::UnloadDriver { callout } => {
+                return self.callouts.unload(&mut self.world, callout).map_err(BackendFault::Misuse);
+            }
+            Call::Account { callout } => {
+                return self.callouts.account(&self.world, callout).map_err(BackendFault::Misuse);
             }
             Call::Wait { calls, limit } => return self.wait(calls, *limit),
             Call::Advance { milliseconds } => {

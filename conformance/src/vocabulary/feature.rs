@@ -28,6 +28,8 @@ pub enum Feature {
     Overlapped,
     /// Drivers that ask through WSK.
     Wsk,
+    /// Drivers that make the calls of their set-up one by one, and are unloaded.
+    DriverCalls,
     /// Faults of drivers that Windows does not survive are told, and the machine goes on.
     BugChecks,
     /// What fails or waits when the scenario says so: the network, sockets that are stalled.
@@ -61,7 +63,7 @@ pub type Features = BTreeSet<Feature>;
 
 impl Feature {
     /// Every feature, with its meaning.
-    pub const ALL: [(Self, &'static str); 22] = [
+    pub const ALL: [(Self, &'static str); 23] = [
         (Self::Tcp, "TCP sockets"),
         (Self::Udp, "UDP sockets"),
         (Self::Raw, "raw sockets"),
@@ -71,6 +73,7 @@ impl Feature {
         (Self::ExtensionFunctions, "AcceptEx and ConnectEx"),
         (Self::Overlapped, "overlapped control codes, completion routines and ports, and WSPIoctl"),
         (Self::Wsk, "drivers that ask through WSK"),
+        (Self::DriverCalls, "drivers that make the calls of their set-up one by one, and are unloaded"),
         (
             Self::BugChecks,
             "faults of drivers that Windows does not survive are told, and the machine goes on",
@@ -108,6 +111,7 @@ impl Feature {
             Self::ExtensionFunctions => "extension-functions",
             Self::Overlapped => "overlapped",
             Self::Wsk => "wsk",
+            Self::DriverCalls => "driver-calls",
             Self::BugChecks => "bug-checks",
             Self::FaultInjection => "fault-injection",
             Self::Duplicate => "duplicate",

@@ -7,6 +7,7 @@
 mod backend;
 mod buffers;
 mod datagrams;
+mod drivers;
 mod endpoint;
 mod feature;
 mod length;
@@ -22,6 +23,7 @@ pub use buffers::{Input, Output, PointerKind, Query, SetRecords};
 pub use datagrams::{
     ControlSeen, ControlType, IpProtocol, Level, MessageFlag, ReceiveMessage, SendMessage, SocketProtocol,
 };
+pub use drivers::{Account, KernelCall, KernelFunction, OnUnload, SublayerGiven};
 pub use endpoint::{Dial, Endpoint, Place};
 pub use feature::{Feature, Features};
 pub use length::Length;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wfp_sim::BugCheck;
 use wfp_sim::{NtStatus, WinsockError};
 
-use super::{BackendFault, ControlSeen, Endpoint, MessageFlag, Name, SocketFamily, StateName};
+use super::{Account, BackendFault, ControlSeen, Endpoint, MessageFlag, Name, SocketFamily, StateName};
 
 /// What came of an op.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ pub struct Observation {
     /// What was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// What a driver has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
     /// The state of a socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<SocketState>,
@@ -83,6 +86,7 @@ impl Observation {
             control: None,
             flags: Vec::new(),
             count: None,
+            account: None,
             state: None,
         }
     }
@@ -124,6 +128,7 @@ impl fmt::Display for Observation {
             Outcome::Error(error) => write!(f, "{error}")?,
             Outcome::Status(status) => write!(f, "{status}")?,
             Outcome::BugCheck(bug_check) => write!(f, "bug check {bug_check}")?,
+            Outcome::NotDocumented(what) => write!(f, "not documented: {what}")?,
             Outcome::Pending => f.write_str("pending")?,
             Outcome::Unsupported(why) => write!(f, "not supported: {why}")?,
         }
@@ -168,6 +173,9 @@ impl fmt::Display for Observation {
         if let Some(count) = self.count {
             write!(f, ", {count} counted")?;
         }
+        if let Some(account) = self.account {
+            write!(f, ", {account}")?;
+        }
         if let Some(state) = self.state {
             write!(f, ", {state}")?;
         }
@@ -187,6 +195,8 @@ pub enum Outcome {
     Status(#[serde(with = "status_name")] NtStatus),
     /// Windows would not have survived it.
     BugCheck(#[serde(with = "bug_check_name")] BugCheck),
+    /// No document says what follows.
+    NotDocumented(String),
     /// It goes on under the op's name.
     Pending,
     /// The backend cannot do this.

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    CalloutSpec, Condition, ControlType, Dial, Endpoint, HostSpec, Input, Inside, Length, Level, Name,
-    Output, Overlapped, PointerKind, ProcessSpec, Query, ReceiveMessage, SendMessage, SetRecords, SioFormat,
-    SocketProtocol, Spi, WskControl,
+    CalloutSpec, Condition, ControlType, Dial, Endpoint, HostSpec, Input, Inside, KernelCall, Length, Level,
+    Name, Output, Overlapped, PointerKind, ProcessSpec, Query, ReceiveMessage, SendMessage, SetRecords,
+    SioFormat, SocketProtocol, Spi, WskControl,
 };
 
 /// A call by a thread of a process, and the name that its result gets.
@@ -61,6 +61,18 @@ pub enum Call {
     },
     /// `FwpsRedirectHandleDestroy0`, for each handle of a callout.
     DestroyHandles {
+        /// The callout.
+        callout: Name,
+    },
+    /// A function of the filter engine, called by the driver of a callout.
+    KernelCall(KernelCall),
+    /// The driver of a callout is unloaded, as its `on-unload` says.
+    UnloadDriver {
+        /// The callout.
+        callout: Name,
+    },
+    /// What the driver of a callout has, or has left behind.
+    Account {
         /// The callout.
         callout: Name,
     },
@@ -441,6 +453,9 @@ impl Call {
             Self::EndProcess {} => "end-process",
             Self::RemoveCallout { .. } => "remove-callout",
             Self::DestroyHandles { .. } => "destroy-handles",
+            Self::KernelCall(_) => "kernel-call",
+            Self::UnloadDriver { .. } => "unload-driver",
+            Self::Account { .. } => "account",
             Self::Socket { .. } => "socket",
             Self::Bind { .. } => "bind",
             Self::Listen { .. } => "listen",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Call, Dial, Endpoint, Inside, Name, Overlapped, ReceiveMessage, SendMessage};
+use super::{Call, Dial, Endpoint, Inside, KernelCall, Name, Overlapped, ReceiveMessage, SendMessage};
 
 /// What a name in an op stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,9 +62,11 @@ impl Call {
             | Self::Network { .. }
             | Self::CountContexts {}
             | Self::CountAll {} => Vec::new(),
-            Self::RemoveCallout { callout } | Self::DestroyHandles { callout } => {
-                vec![("callout", Callout, callout)]
-            }
+            Self::RemoveCallout { callout }
+            | Self::DestroyHandles { callout }
+            | Self::KernelCall(KernelCall { callout, .. })
+            | Self::UnloadDriver { callout }
+            | Self::Account { callout } => vec![("callout", Callout, callout)],
             Self::AcceptEx { socket, into } => vec![("socket", Socket, socket), ("into", Socket, into)],
             Self::UpdateAcceptContext { socket, listening } => {
                 vec![("socket", Socket, socket), ("listening", Socket, listening)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wfp_sim::RedirectState;
 
-use super::{Endpoint, IpProtocol, Name};
+use super::{Endpoint, IpProtocol, Name, OnUnload};
 
 /// The name of the machine that the callouts are on.
 pub const LOCAL: &str = "local";
@@ -83,6 +83,8 @@ pub struct CalloutSpec {
     pub context: ContextSpec,
     /// `localRedirectTargetPID`.
     pub target_pid: TargetPidSpec,
+    /// What its driver does when it is unloaded.
+    pub on_unload: OnUnload,
 }
 
 /// Where a callout redirects to.

@@ -82,6 +82,21 @@ fn sound_file_passes() {
 #[case("unknown-acceptor", "accepted-by: proxy", "accepted-by: proxi")]
 #[case("unknown-port-of-an-acceptor", "accepted-by: 'server:443'", "accepted-by: 'server:80'")]
 #[case("unknown-callout", "sees: {driver", "sees: {drivers")]
+#[case(
+    "unknown-callout-of-a-leak",
+    "    title: The connection",
+    "    leaks: {diver: {contexts: 1}}\n    title: The connection"
+)]
+#[case(
+    "leak-that-is-none",
+    "    title: The connection",
+    "    leaks: {driver: {context: 1}}\n    title: The connection"
+)]
+#[case(
+    "misspelt-function",
+    "bind: {socket: client, to: 'any:2000'}",
+    "kernel-call: {callout: driver, function: FwpmFilterAdd}"
+)]
 #[case("unknown-handle", "records: [driver]", "records: [driver.v4]")]
 #[case("driver-on-another-host", "app: {}", "app: {driver: true, host: server}")]
 #[case("unknown-client", "set: before-bind", "client: envoi")]

@@ -63,6 +63,7 @@ fn schema_prints_a_json_schema_that_names_the_keys_of_a_file() {
             "cases",
             "features",
             "hosts",
+            "leaks",
             "processes",
             "profile",
             "regressions",

@@ -19,7 +19,7 @@ use crate::ids::{CalloutId, DriverId, FilterId, Pid, RedirectHandle, SublayerId}
 
 pub use classify::Action;
 pub(crate) use classify::{ConnectRequest, Endpoint, Version, classify};
-pub use driver::Account;
+pub use driver::{Account, Unload};
 pub(crate) use driver::{Driver, RedirectContext};
 pub use layer::{Layer, LayerKind};
 pub use policy::{Context, Decision, Handles, Policy, Processes, Redirect, Rule, States, Target};

@@ -96,7 +96,7 @@ impl Engine {
 }
 
 impl World {
-    fn configure<T>(&mut self, change: impl FnOnce(&mut Engine) -> T) -> T {
+    pub(super) fn configure<T>(&mut self, change: impl FnOnce(&mut Engine) -> T) -> T {
         let engine = Arc::make_mut(&mut self.engine);
         let result = change(engine);
         engine.sort();

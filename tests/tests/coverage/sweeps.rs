@@ -181,6 +181,7 @@ fn answer(expect: &Expect, profile: &Profile) -> String {
         Expect::OneOf(all) => all.iter().map(|one| answer(one, profile)).collect::<Vec<_>>().join(" or "),
         Expect::Status(_)
         | Expect::BugCheck(_)
+        | Expect::NotDocumented
         | Expect::Truncated(_)
         | Expect::Pending
         | Expect::Completes(_)

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use wfp_conformance::vocabulary::{
     Call, CalloutSpec, ContextSpec, DecisionSpec, Dial, Endpoint, HandleSpec, HostSpec, Input, IoctlCode,
-    IpProtocol, Length, Match, Name, Op, OptionLevel, Output, Place, PointerKind, ProcessSpec, ProviderKind,
-    Query, RedirectTo, RuleSpec, SetRecords, SetUp, ShutdownHow, SocketFamily, SocketProtocol, StateName,
-    TargetPidSpec,
+    IpProtocol, KernelCall, KernelFunction, Length, Match, Name, OnUnload, Op, OptionLevel, Output, Place,
+    PointerKind, ProcessSpec, ProviderKind, Query, RedirectTo, RuleSpec, SetRecords, SetUp, ShutdownHow,
+    SocketFamily, SocketProtocol, StateName, SublayerGiven, TargetPidSpec,
 };
 use wfp_sim::Profile;
 use wfp_sim::profile::FIELDS;
@@ -319,6 +319,12 @@ fn kernel_call() -> BoxedStrategy<Call> {
         1 => Just(Call::EndProcess {}),
         1 => callout().prop_map(|callout| Call::RemoveCallout { callout }),
         1 => callout().prop_map(|callout| Call::DestroyHandles { callout }),
+        1 => callout().prop_map(|callout| Call::UnloadDriver { callout }),
+        1 => callout().prop_map(|callout| Call::Account { callout }),
+        2 => (callout(), select(&KernelFunction::ALL[..]), any::<bool>()).prop_map(|(callout, function, odd)| {
+            let sublayer = if odd { SublayerGiven::Missing } else { SublayerGiven::Own };
+            Call::KernelCall(KernelCall { callout, function, sublayer, flags: odd.into() })
+        }),
     ]
     .boxed()
 }
@@ -374,11 +380,12 @@ fn callout() -> BoxedStrategy<CalloutSpec> {
     ];
     let rules = prop_oneof![3 => Just(careful()), 1 => prop::collection::vec(rule(), 0..4)];
     let shared = prop::option::weighted(0.2, select(&CALLOUTS[..]).prop_map(Name::from));
-    let head = (select(&CALLOUTS[..3]), any::<u16>(), shared, any::<u64>(), handle, any::<bool>());
+    let on_unload = any::<bool>().prop_map(|destroys_handles| OnUnload { destroys_handles });
+    let head = (select(&CALLOUTS[..3]), any::<u16>(), shared, any::<u64>(), handle, any::<bool>(), on_unload);
     (head, prop_oneof![4 => Just(Match::default()), 1 => matching()], rules, redirect, context, target_pid)
         .prop_map(
             |(
-                (name, sublayer, sublayer_of, weight, handle, heeds_earlier_redirect),
+                (name, sublayer, sublayer_of, weight, handle, heeds_earlier_redirect, on_unload),
                 matching,
                 rules,
                 redirect,
@@ -397,6 +404,7 @@ fn callout() -> BoxedStrategy<CalloutSpec> {
                     redirect,
                     context,
                     target_pid,
+                    on_unload,
                 }
             },
         )

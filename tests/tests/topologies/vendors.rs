@@ -10,8 +10,8 @@ use wfp_conformance::follow::{
     RecordsFrom, Service, SetLength, SetWhen,
 };
 use wfp_conformance::vocabulary::{
-    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, Match, Name, Place, RedirectTo, RuleSpec,
-    SocketFamily, StateName, TargetPidSpec,
+    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, Match, Name, OnUnload, Place, RedirectTo,
+    RuleSpec, SocketFamily, StateName, TargetPidSpec,
 };
 use wfp_sim::WinsockError;
 
@@ -68,6 +68,7 @@ impl Vendor {
             redirect: Some(redirect),
             context: ContextSpec::Padded(context_bytes),
             target_pid: TargetPidSpec::Service,
+            on_unload: OnUnload::default(),
         };
         Self {
             callout: Arc::new(callout),

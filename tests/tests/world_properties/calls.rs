@@ -162,6 +162,10 @@ pub(crate) enum Call {
         weight: u16,
         policy: Policy,
     },
+    Unload {
+        driver: Place,
+        destroys_handles: bool,
+    },
     Unregister {
         callout: Place,
     },
@@ -409,6 +413,8 @@ fn call() -> impl Strategy<Value = Call> {
         1 => place().prop_map(|handle| Call::DestroyHandle { handle }),
         3 => (0..4_u16, policy()).prop_map(|(weight, policy)| Call::Install { weight, policy }),
         1 => place().prop_map(|callout| Call::Unregister { callout }),
+        1 => (place(), any::<bool>())
+            .prop_map(|(driver, destroys_handles)| Call::Unload { driver, destroys_handles }),
         2 => (pick(Accepted), place()).prop_map(|(socket, handle)| Call::State { socket, handle }),
     ];
     let operate = operate().prop_map(Call::Operate);

@@ -3,13 +3,13 @@
 use std::fmt::{Debug, Write};
 use std::net::SocketAddr;
 
-use wfp_sim::engine::{Policy, Redirect};
+use wfp_sim::engine::{Policy, Redirect, Unload};
 use wfp_sim::profile::Profile;
 use wfp_sim::trace::ConnectTrace;
 use wfp_sim::{
-    Caller, CalloutId, Completed, Completion, ControlCode, EventHandle, Host, IoctlBuffers, LOCAL_HOST,
-    PendingId, Pointer, PortHandle, RedirectHandle, SocketHandle, SocketKind, SocketState, Vendor,
-    WinsockError, World,
+    Caller, CalloutId, Completed, Completion, ControlCode, DriverId, EventHandle, Host, IoctlBuffers,
+    LOCAL_HOST, PendingId, Pointer, PortHandle, RedirectHandle, SocketHandle, SocketKind, SocketState,
+    Vendor, WinsockError, World,
 };
 
 use crate::calls::{ADDRESSES, Call, Change, NULL, Pick, Place, Wanted};
@@ -26,6 +26,7 @@ pub(crate) struct Run {
     pub(crate) events: Vec<EventHandle>,
     pub(crate) ports: Vec<PortHandle>,
     blobs: Vec<Vec<u8>>,
+    drivers: Vec<DriverId>,
     handles: Vec<RedirectHandle>,
     callouts: Vec<CalloutId>,
     trace: Vec<ConnectTrace>,
@@ -56,6 +57,7 @@ impl Run {
             events: unknown().0,
             ports: unknown().1,
             blobs: vec![vec![0; 128]],
+            drivers: vec![DriverId(7)],
             handles: vec![RedirectHandle(7)],
             callouts: vec![CalloutId(0)],
             trace: Vec::new(),
@@ -68,6 +70,7 @@ impl Run {
             addresses.push(address(local));
             let driver = run.w.load_driver("vendor");
             let handle = run.w.fwps_redirect_handle_create(driver, "vendor", 0).expect("it is loaded");
+            run.drivers.push(driver);
             run.handles.push(handle);
             let policy = Policy::cooperative(handle, Redirect::local(service.pid, address(local)));
             let vendor = Vendor { driver, name: local.into(), sublayer_weight: weight, policy };
@@ -103,6 +106,9 @@ impl Run {
             self.w.end_process(caller.pid);
         }
         assert_eq!((self.w.live(), self.w.live_contexts()), (0, 0), "allocated and never freed");
+        for driver in &self.drivers {
+            assert_eq!(self.w.account(*driver).contexts, 0);
+        }
         let late = self.w.start_process("late", false);
         for text in ADDRESSES {
             let local = address(text);
@@ -341,8 +347,16 @@ impl Run {
                 let (caller, socket) = self.pick(socket);
                 watched(&mut self.w, caller, socket, ControlCode(code), length)
             }
+            _ => self.answer_kernel(call),
+        }
+    }
+
+    /// The calls of drivers.
+    fn answer_kernel(&mut self, call: &Call) -> String {
+        match *call {
             Call::CreateHandle => {
                 let driver = self.w.load_driver("late");
+                self.drivers.push(driver);
                 let created = self.w.fwps_redirect_handle_create(driver, "late", 0);
                 self.handles.extend(created);
                 format!("{created:?}")
@@ -352,10 +366,16 @@ impl Run {
             }
             Call::Install { weight, ref policy } => {
                 let driver = self.w.load_driver("late");
+                self.drivers.push(driver);
                 let (name, policy) = (format!("late {weight}").into(), policy.clone());
                 let installed = self.w.install(Vendor { driver, name, sublayer_weight: weight, policy });
                 self.callouts.extend(installed);
                 format!("{installed:?}")
+            }
+            Call::Unload { driver, destroys_handles } => {
+                let driver = at(&self.drivers, driver);
+                let unloaded = self.w.unload_driver(driver, Unload { destroys_handles });
+                format!("{unloaded:?} {:?}", self.w.account(driver))
             }
             Call::Unregister { callout } => {
                 format!("{:?}", self.w.fwps_callout_unregister(at(&self.callouts, callout)))

@@ -89,6 +89,7 @@ impl Check<'_> {
             Expect::Error(_)
             | Expect::Status(_)
             | Expect::BugCheck(_)
+            | Expect::NotDocumented
             | Expect::Truncated(_)
             | Expect::Pending => {}
         }

@@ -35,6 +35,10 @@ pub(super) fn check(case: &Case, tree: &Node, catalogue: &Catalogue, profile: &P
     for (name, service) in &case.services {
         check.service(name, service);
     }
+    for name in case.leaks.keys().filter(|name| !case.callouts.contains_key(*name)) {
+        let known: Vec<&str> = case.callouts.keys().map(|name| &**name).collect();
+        check.unknown_at(&check.key(&["leaks", name]), "callout", name, &known);
+    }
     check.listeners();
     for (index, step) in case.steps.iter().enumerate() {
         check.step(index, step);

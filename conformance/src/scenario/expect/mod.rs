@@ -16,7 +16,7 @@ pub(crate) use self::outcome::Difference;
 pub use self::outcome::{CycleExpect, HopExpect, OutcomeExpect};
 pub use self::parts::{BugCheckName, BytesExpect, ErrorExpect, StatusExpect};
 use crate::follow::Ending;
-use crate::vocabulary::{Endpoint, Name, Observation, Outcome, SocketState, StateName};
+use crate::vocabulary::{Account, Endpoint, Name, Observation, Outcome, SocketState, StateName};
 
 /// What must come of a step.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,6 +32,8 @@ pub enum Expect {
     Status(StatusExpect),
     /// A fault that Windows would not have survived, by the name of its bug check.
     BugCheck(BugCheckName),
+    /// No document says what follows of what a driver did. The model refuses it; any other backend may do what it likes.
+    NotDocumented,
     /// The call goes on.
     Pending,
     /// What this field of the behaviour profile says. A backend whose profile is not chosen may show any value that
@@ -90,6 +92,9 @@ pub struct OkExpect {
     /// What was counted.
     #[serde(default)]
     pub count: Option<u64>,
+    /// What a driver has.
+    #[serde(default)]
+    pub account: Option<Account>,
     /// The state of the socket.
     #[serde(default)]
     pub state: Option<SocketState>,
@@ -157,6 +162,10 @@ impl Expect {
             Self::Status(expected) => (!expected.is(observed)).then(|| expected.to_string()),
             Self::BugCheck(BugCheckName(expected)) => {
                 (observed.outcome != Outcome::BugCheck(*expected)).then(|| format!("bug check {expected}"))
+            }
+            Self::NotDocumented => {
+                let refused = matches!(observed.outcome, Outcome::NotDocumented(_));
+                (known.profile.is_some() && !refused).then(|| "something that is not documented".to_owned())
             }
             Self::Pending => (observed.outcome != Outcome::Pending).then(|| "pending".to_owned()),
             Self::Profile(field) => check_profile(field, observed, known.profile),
@@ -286,6 +295,9 @@ impl OkExpect {
         }
         if let Some(count) = self.count.filter(|count| observed.count != Some(*count)) {
             return Some(format!("a count of {count}"));
+        }
+        if let Some(account) = self.account.filter(|account| observed.account != Some(*account)) {
+            return Some(format!("a driver that has {account}"));
         }
         if let Some(state) = self.state.filter(|state| observed.state != Some(*state)) {
             return Some(format!("a socket in the state {state}"));
