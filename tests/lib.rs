@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wfp_conformance::SimBackend;
-use wfp_conformance::run::{CaseRun, Options, Report, Summary, run};
+use wfp_conformance::run::{CaseRun, Options, Report, Summary, TraceForm, run};
 use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::Backend;
 use wfp_sim::Profile;
@@ -97,7 +97,7 @@ impl Played {
             options: &self.options,
             identity: &SimBackend::default().identify(),
             elapsed: Duration::ZERO,
-            verbose,
+            trace: verbose.then_some(TraceForm::Text),
             styled: false,
         }
         .render()

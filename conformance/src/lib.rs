@@ -35,7 +35,7 @@
 //! let options = Options { profile, profile_name: "documented".into(), seed: 1, jobs: 1, trace: false };
 //! let runs = run::run(&suite, &options, &|| Box::new(SimBackend::default())).unwrap();
 //!
-//! let ending = runs[0].ending.as_ref().unwrap();
+//! let ending = runs[0].ending().unwrap();
 //! let cycle = ending.cycle.as_ref().unwrap();
 //! assert_eq!(cycle.records_lost_at.as_deref(), Some("my-service"));
 //! assert_eq!(cycle.why.name(), "never-set");

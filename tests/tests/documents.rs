@@ -113,7 +113,7 @@ fn readme_shows_what_its_scenario_prints() {
         options: &options,
         identity: &backend.identify(),
         elapsed: std::time::Duration::ZERO,
-        verbose: false,
+        trace: None,
         styled: false,
     }
     .render();

@@ -57,7 +57,7 @@ fn trace_of_a_loop_shows_who_goes_round_and_where_the_records_are_lost() {
 /// The diagram of the connection that the first case follows.
 fn diagram_of(ground: &str, cases: &str) -> String {
     let played = played(ground, cases);
-    diagram(played.runs[0].ending.as_ref().unwrap())
+    diagram(played.runs[0].ending().unwrap())
 }
 
 #[test]

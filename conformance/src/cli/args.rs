@@ -81,6 +81,9 @@ pub(super) struct Run {
     /// Print the trace of each case, hop by hop.
     #[arg(short, long)]
     pub(super) verbose: bool,
+    /// Print that trace in this form [default with -v: text].
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(super) trace: Option<TraceName>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -105,6 +108,14 @@ pub(super) struct Sweep {
 pub(super) enum BackendName {
     /// The model.
     Sim,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TraceName {
+    /// Every call and every hop in lines.
+    Text,
+    /// Each connection that is followed as a sequence diagram in the notation of Mermaid.
+    Mermaid,
 }
 
 /// The file of `json=FILE`.

@@ -3,11 +3,11 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::args::{BackendName, Run};
+use super::args::{BackendName, Run, TraceName};
 use super::report_file::write_whole;
 use super::{Exit, Stop, load, stdout};
 use crate::SimBackend;
-use crate::run::{Options, Report, Status, Summary};
+use crate::run::{Options, Report, Status, Summary, TraceForm};
 use crate::vocabulary::Backend;
 
 pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
@@ -23,12 +23,17 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         };
         return Err(Stop::Because(Exit::Usage, message));
     }
+    let trace = match args.trace {
+        Some(TraceName::Mermaid) => Some(TraceForm::Mermaid),
+        Some(TraceName::Text) => Some(TraceForm::Text),
+        None => args.verbose.then_some(TraceForm::Text),
+    };
     let options = Options {
         profile: profile.clone(),
         profile_name: args.inputs.profile.clone(),
         seed: args.seed.unwrap_or_else(fresh_seed),
         jobs: jobs(args.jobs),
-        trace: args.verbose,
+        trace: trace == Some(TraceForm::Text),
     };
     let new_backend: Box<dyn Fn() -> Box<dyn Backend> + Sync> = match args.backend {
         BackendName::Sim => Box::new(move || Box::new(SimBackend::new(profile.clone()))),
@@ -45,7 +50,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         options: &options,
         identity: &identity,
         elapsed: start.elapsed(),
-        verbose: args.verbose,
+        trace,
         styled: std::io::stdout().is_terminal(),
     };
     let report = Report::new(&suite, &runs, &options, &identity, backend.features());

@@ -7,7 +7,7 @@ use std::time::Instant;
 use wfp_sim::Profile;
 use wfp_sim::profile::Field;
 
-use super::{CaseRun, Failure, Options, Status, trace};
+use super::{CaseRun, Failure, Followed, Options, Status, trace};
 use crate::follow::{End, Ending, Follower, Journey, Transport};
 use crate::scenario::{
     Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
@@ -32,7 +32,7 @@ pub fn run_case(
         status: Status::Passed,
         reason: None,
         failure: None,
-        ending: None,
+        followed: Vec::new(),
         observed: Vec::new(),
         trace: Vec::new(),
         duration: start.elapsed(),
@@ -200,7 +200,7 @@ impl Player<'_> {
                 self.run.trace.extend(trace::hops(&ending).lines().map(str::to_owned));
             }
             let failure = self.check_ending(index, step, &ending);
-            self.run.ending = Some(ending);
+            self.run.followed.push(Followed { step: index + 1, ending });
             return Ok(failure);
         }
         let process = step.process.clone().unwrap_or_else(|| "".into());

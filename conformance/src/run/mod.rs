@@ -32,8 +32,17 @@ pub struct Options {
     pub seed: u64,
     /// Cases at once.
     pub jobs: usize,
-    /// Whether to keep a trace of each case.
+    /// Whether to keep a trace of each case in lines.
     pub trace: bool,
+}
+
+/// How a trace is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceForm {
+    /// Every call and every hop in lines.
+    Text,
+    /// Each connection that is followed as a sequence diagram in the notation of Mermaid.
+    Mermaid,
 }
 
 /// What came of a case.
@@ -45,14 +54,31 @@ pub struct CaseRun {
     pub reason: Option<String>,
     /// Where it failed.
     pub failure: Option<Failure>,
-    /// How the last connection that it followed ended.
-    pub ending: Option<Ending>,
+    /// The connections that it followed.
+    pub followed: Vec<Followed>,
     /// What was seen where the documents leave room.
     pub observed: Vec<String>,
     /// What happened, in lines; empty unless it was asked for.
     pub trace: Vec<String>,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// A connection that a step followed.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// The number of the step, from 1.
+    pub step: usize,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl CaseRun {
+    /// How the last connection that it followed ended.
+    #[must_use]
+    pub fn ending(&self) -> Option<&Ending> {
+        self.followed.last().map(|followed| &followed.ending)
+    }
 }
 
 /// How a case ended.

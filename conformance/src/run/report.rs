@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::trace::Trace;
 use super::{CaseRun, Failure, Options, Status};
 use crate::follow::{Cycle, Ending};
+use crate::regressions::Role;
 use crate::requirements::{Catalogue, Kind};
 use crate::scenario::Suite;
 use crate::vocabulary::{Feature, Features, Identity};
@@ -63,6 +66,10 @@ struct CaseReport {
     duration_us: u64,
     failure: Option<FailureReport>,
     outcome: Option<OutcomeReport>,
+    /// The regressions that it shows, and what of each.
+    regressions: IndexMap<String, Role>,
+    /// Each connection that it followed, hop by hop.
+    traces: Vec<Trace>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -148,7 +155,13 @@ impl Report {
                     expected: failure.expected.clone(),
                     observed: failure.observed.clone(),
                 }),
-                outcome: run.ending.as_ref().map(OutcomeReport::of),
+                outcome: run.ending().map(OutcomeReport::of),
+                regressions: case.case.regressions.clone(),
+                traces: run
+                    .followed
+                    .iter()
+                    .map(|followed| Trace::of(followed.step, &followed.ending))
+                    .collect(),
             })
             .collect();
         Self {

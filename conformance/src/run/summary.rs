@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{CaseRun, Options, Status, trace};
+use super::{CaseRun, Options, Status, TraceForm, trace};
 use crate::follow::Ending;
 use crate::printable::printable;
 use crate::scenario::{LoadedCase, Suite};
@@ -25,8 +25,8 @@ pub struct Summary<'a> {
     pub identity: &'a Identity,
     /// How long it took.
     pub elapsed: Duration,
-    /// Whether to show the trace of each case.
-    pub verbose: bool,
+    /// In which form to show the trace of each case, if at all.
+    pub trace: Option<TraceForm>,
     /// Whether to style the text for a terminal.
     pub styled: bool,
 }
@@ -58,7 +58,7 @@ impl Summary<'_> {
 
     /// Each case in a line; in a long run only those that did not pass, and the rest in one.
     fn write_file(&self, text: &mut String, file: &str, cases: &[(&LoadedCase, &CaseRun)]) {
-        let in_full = self.verbose || self.runs.len() <= FULL_RUN;
+        let in_full = self.trace.is_some() || self.runs.len() <= FULL_RUN;
         // Writing to a string does not fail.
         if in_full {
             let _ = writeln!(text, "{}", printable(file));
@@ -81,7 +81,7 @@ impl Summary<'_> {
         };
         let id = case.name.split_once('#').map_or(case.name.as_str(), |(_, id)| id);
         let _ = write!(text, "  {} {id}", self.paint(style, word));
-        match (&run.ending, &run.reason) {
+        match (run.ending(), &run.reason) {
             (Some(ending), _) => {
                 let _ = write!(text, "  {}", printable(&outcome(ending)));
             }
@@ -91,9 +91,19 @@ impl Summary<'_> {
             (None, None) => {}
         }
         text.push('\n');
-        if self.verbose {
-            for line in &run.trace {
-                let _ = writeln!(text, "         {}", printable(line));
+        match self.trace {
+            None => {}
+            Some(TraceForm::Text) => {
+                for line in &run.trace {
+                    let _ = writeln!(text, "         {}", printable(line));
+                }
+            }
+            Some(TraceForm::Mermaid) => {
+                for followed in &run.followed {
+                    for line in trace::diagram(&followed.ending).lines() {
+                        let _ = writeln!(text, "         {line}");
+                    }
+                }
             }
         }
     }
@@ -110,7 +120,7 @@ impl Summary<'_> {
                 .with_label(format!("expected: {}", failure.expected))
                 .with_help(format!("observed: {}", failure.observed));
             let _ = writeln!(text, "\n{}", error.render(self.styled));
-            if let Some(ending) = run.ending.as_ref().filter(|_| !self.verbose) {
+            if let Some(ending) = run.ending().filter(|_| self.trace != Some(TraceForm::Text)) {
                 for line in trace::hops(ending).lines() {
                     let _ = writeln!(text, "  {}", printable(line));
                 }
@@ -153,7 +163,7 @@ fn endings<'a>(runs: impl Iterator<Item = &'a CaseRun>) -> String {
     let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
     for run in runs {
         passed += 1;
-        if let Some(ending) = &run.ending {
+        if let Some(ending) = run.ending() {
             *ends.entry(ending.end.name()).or_default() += 1;
         }
     }

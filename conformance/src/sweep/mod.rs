@@ -210,7 +210,7 @@ pub fn render(tables: &[Table<'_>], styled: bool) -> String {
 
 /// Whether a cell's connection reached its destination; without a connection whether the case passed.
 fn survives(cell: &Cell<'_>) -> bool {
-    match &cell.run.ending {
+    match cell.run.ending() {
         Some(ending) => ending.end == End::Reached,
         None => cell.run.status == Status::Passed,
     }

@@ -88,7 +88,7 @@ impl SweepReport {
         for cell in tables.iter().flat_map(|table| &table.cells) {
             summary.cells += 1;
             summary.unexpected += usize::from(cell.status() == Status::Failed);
-            let end = cell.run.ending.as_ref().map_or(cell.run.status.name(), |ending| ending.end.name());
+            let end = cell.run.ending().map_or(cell.run.status.name(), |ending| ending.end.name());
             *summary.ends.entry(end).or_default() += 1;
         }
         Self {
@@ -126,7 +126,7 @@ impl TableReport {
             column: table.columns.as_ref().map(|_| cell.column().to_owned()),
             status: cell.status().name(),
             reason: cell.reason(),
-            outcome: cell.run.ending.as_ref().map(|ending| OutcomeReport {
+            outcome: cell.run.ending().map(|ending| OutcomeReport {
                 end: ending.end.name(),
                 connects: ending.connects,
                 cycle: ending.cycle.clone(),

@@ -102,7 +102,7 @@ fn write_table(text: &mut String, table: &Table<'_>, styled: bool) -> std::fmt::
 
 /// How the connection ended, and why, in a few words; without a connection whether the case passed.
 fn outcome(cell: &Cell<'_>) -> String {
-    let Some(ending) = &cell.run.ending else { return cell.run.status.name().to_owned() };
+    let Some(ending) = cell.run.ending() else { return cell.run.status.name().to_owned() };
     match Because::of(ending) {
         None => ending.end.to_string(),
         Some(Because::Failed(what, Unanswered::Error(error))) if error.0 > 0 => {
@@ -114,7 +114,7 @@ fn outcome(cell: &Cell<'_>) -> String {
 
 /// The errors that cells name by their numbers.
 fn write_errors(text: &mut String, tables: &[Table<'_>]) -> std::fmt::Result {
-    let ending = |cell: &Cell<'_>| Because::of(cell.run.ending.as_ref()?);
+    let ending = |cell: &Cell<'_>| Because::of(cell.run.ending()?);
     let errors: BTreeSet<WinsockError> = tables
         .iter()
         .flat_map(|table| &table.cells)
@@ -133,7 +133,7 @@ fn write_count(text: &mut String, tables: &[Table<'_>], styled: bool) -> std::fm
     let (mut cells, mut unexpected) = (0, Vec::new());
     for cell in tables.iter().flat_map(|table| &table.cells) {
         cells += 1;
-        let end = cell.run.ending.as_ref().map_or(cell.run.status.name(), |ending| ending.end.name());
+        let end = cell.run.ending().map_or(cell.run.status.name(), |ending| ending.end.name());
         *ends.entry(end).or_default() += 1;
         if cell.status() == Status::Failed {
             unexpected.push(cell);

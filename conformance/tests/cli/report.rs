@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use rstest::rstest;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::common::Folder;
 use crate::{MIXED, masked};
@@ -64,6 +65,8 @@ fn report_has_the_keys_in_the_order_that_scripts_rely_on() {
             "duration_us",
             "failure",
             "outcome",
+            "regressions",
+            "traces",
         ];
         assert_eq!(case.keys(), keys);
     }
@@ -189,11 +192,25 @@ const FAILURE_AND_LOOP: &str = "
   \"requirements\": [
 ";
 
+/// The report with cases that end with their outcome: what comes behind it has tests of its own.
+fn up_to_outcomes(report: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut behind = false;
+    for line in report.lines() {
+        behind |= line.starts_with("      \"regressions\": ");
+        behind &= !line.starts_with("    }");
+        if !behind {
+            kept.push(line);
+        }
+    }
+    kept.join("\n").replace("      },\n    }", "      }\n    }")
+}
+
 #[test]
 fn report_tells_of_a_failure_and_of_a_loop_as_scripts_rely_on() {
     let folder = Folder::with("mine.yaml", MIXED);
     folder.call(&["run", "mine.yaml", "--report", "json=report.json", "--seed", "1"]);
-    let report = masked(&folder.read("report.json"));
+    let report = up_to_outcomes(&masked(&folder.read("report.json")));
     let head = format!(
         "{{\n  \"schema\": \"wfp-conformance/report/v1\",\n  \"backend\": {{\n    \"name\": \"sim\",\n    \
          \"version\": \"{}\",\n    \"os\": null,\n",
@@ -213,6 +230,66 @@ fn report_tells_of_a_failure_and_of_a_loop_as_scripts_rely_on() {
     assert_eq!(requirement("chains.bounded"), bounded);
     assert!(requirement("chains.never-set").contains("\"status\": \"broken\""));
     assert!(requirement("chains.two-vendors").contains("\"status\": \"uncovered\""));
+}
+
+#[test]
+fn report_has_each_followed_connection_hop_by_hop_and_as_a_diagram() {
+    let folder = Folder::with("mine.yaml", MIXED);
+    folder.call(&["run", "mine.yaml", "--filter", "forgets", "--report", "json=report.json"]);
+    let report: serde_json::Value = serde_json::from_str(&folder.read("report.json")).unwrap();
+    let [trace] = report["cases"][0]["traces"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    let told = |key: &str| trace[key].clone();
+    assert_eq!(
+        [told("step"), told("end"), told("connects"), told("repeats")],
+        [json!(1), json!("loop"), json!(3), json!(2)]
+    );
+    assert_eq!(
+        trace["hops"][1],
+        json!({
+            "by": "proxy",
+            "process": "proxy",
+            "to": "server:443",
+            "family": "ipv4",
+            "engine": {
+                "records": [],
+                "classifies": [{
+                    "layer": "ALE_CONNECT_REDIRECT_V4",
+                    "callouts": [{
+                        "callout": "driver",
+                        "handle": "driver",
+                        "state": "not-redirected",
+                        "own_context_bytes": null,
+                        "previous_versions": [],
+                        "did": {"redirect": "loopback:1001"},
+                    }],
+                }],
+                "redirect": {"came_of_it": "local", "handle": "driver"},
+                "target": "loopback:1001",
+                "delivered": ["driver"],
+                "delivered_bytes": 128,
+            },
+            "error": null,
+            "accepted_by": "proxy",
+            "then": [
+                {"did": "query-records", "bytes": 128, "error": null},
+                {"did": "query-context", "bytes": 128, "error": null},
+            ],
+        })
+    );
+    let diagram = trace["mermaid"].as_str().unwrap();
+    assert!(diagram.starts_with("sequenceDiagram\n    participant P as app\n"), "{diagram}");
+    assert!(diagram.contains("    loop for ever: connect 3 is connect 2 again\n"), "{diagram}");
+}
+
+#[test]
+fn report_has_the_regressions_of_a_case_and_no_traces_of_one_that_follows_nothing() {
+    let text = "schema: wfp-conformance/scenario/v1\nprocesses: {app: {}}\ncases:\n\
+                - {id: x, regressions: {R20: mend, R3: fault}, steps: [{process: app, op: {socket: {}}}]}\n";
+    let folder = Folder::with("mine.yaml", text);
+    folder.call(&["run", "mine.yaml", "--report", "json=report.json"]);
+    let report = folder.read("report.json");
+    let end = "      \"regressions\": {\n        \"R20\": \"mend\",\n        \"R3\": \"fault\"\n      },\n      \"traces\": []\n";
+    assert!(report.contains(end), "{report}");
 }
 
 #[test]

@@ -58,6 +58,45 @@ fn run_with_v_prints_the_trace_hop_by_hop_and_without_it_none(#[case] option: &s
 }
 
 #[test]
+fn run_prints_the_trace_as_diagrams_where_that_form_is_asked_for() {
+    let folder = Folder::with("mine.yaml", MIXED);
+    let called = folder.call(&["run", "mine.yaml", "--filter", "careful", "--trace", "mermaid"]);
+    let (_, shown) = called.stdout.split_once("  ok   careful  reached, 2 connects\n").unwrap();
+    let (diagram, _) = shown.split_once("\n\n1 case: 1 passed").unwrap();
+    let lines: Vec<&str> = diagram.lines().map(|line| line.strip_prefix("         ").unwrap()).collect();
+    assert_eq!(
+        lines,
+        [
+            "sequenceDiagram",
+            "    participant P as app",
+            "    participant K as filter engine",
+            "    participant S1 as proxy",
+            "    participant D as server:443",
+            "    P->>K: connect 1 to server:443 over IPv4, no records",
+            "    Note over K: ALE_CONNECT_REDIRECT_V4<br/>driver: NOT_REDIRECTED, redirects to loopback:1001",
+            "    K->>S1: accepted, records [driver] in 128 bytes",
+            "    Note over S1: fetches the records: 128 bytes<br/>fetches the context: 128 bytes<br/>sets the records",
+            "    S1->>K: connect 2 to server:443 over IPv4, records [driver]",
+            "    Note over K: ALE_CONNECT_REDIRECT_V4<br/>driver: REDIRECTED_BY_SELF, permits",
+            "    K->>D: accepted",
+            "    Note over P,D: reached after 2 connects",
+        ]
+    );
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn run_prints_the_trace_in_lines_where_that_form_is_asked_for() {
+    let folder = Folder::with("mine.yaml", MIXED);
+    let args = ["run", "mine.yaml", "--filter", "careful", "--seed", "1"];
+    let verdicts = |more: &[&str]| {
+        let called = folder.call(&[&args, more].concat());
+        called.stdout.split(" in 0.").next().unwrap().to_owned()
+    };
+    assert_eq!(verdicts(&["--trace", "text"]), verdicts(&["-v"]));
+}
+
+#[test]
 fn run_takes_any_of_several_filters_and_runs_nothing_where_none_matches() {
     let folder = Folder::with("mine.yaml", MIXED);
     let some = folder.call(&["run", "mine.yaml", "--filter", "nothing", "--filter", "careful"]);

@@ -1,11 +1,13 @@
-//! A followed connection, told: as lines and as a sequence diagram.
+//! A followed connection, told: as lines, as data and as a sequence diagram.
 
+mod data;
 mod mermaid;
 mod text;
 
 use wfp_sim::address::Family;
 use wfp_sim::engine::{Layer, LayerKind};
 
+pub(super) use data::Trace;
 pub use mermaid::diagram;
 pub(super) use text::hop;
 pub use text::hops;
