@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wfp_conformance::SimBackend;
-use wfp_conformance::follow::{Follower, Journey, Service, Transport};
+use wfp_conformance::follow::{FirstSocket, Follower, Journey, Service, Transport};
 use wfp_conformance::run::{Options, run_case};
 use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::{
@@ -82,6 +82,7 @@ fn chain(c: &mut Criterion) {
         family: SocketFamily::Ipv4,
         keep_open: false,
         protocol: Transport::Tcp,
+        socket: FirstSocket::default(),
     };
 
     let mut group = c.benchmark_group("ops");

@@ -90,6 +90,16 @@ fn diagram_of_a_connect_that_fails_leads_back_to_who_dialled() {
     assert_text("diagram-of-a-refusal", &diagram_of(&vendors(&["a"]), cases));
 }
 
+/// A UDP socket that is connected before it sends: both classifies are told, in their order.
+#[test]
+fn trace_and_diagram_of_connected_udp_tell_both_classifies() {
+    let cases = "  - id: x\n    services: {proxy-a: {protocol: udp}}\n    hosts: {server: {listen-udp: [53]}}\n    \
+                 steps: [{follow: {from: app, to: 'server:53', protocol: udp, connect: true}}]\n";
+    let text = played(&vendors(&["a"]), cases).summary(true);
+    let diagram = diagram_of(&vendors(&["a"]), cases);
+    assert_text("trace-of-connected-udp", &format!("{text}\n{diagram}"));
+}
+
 #[test]
 fn trace_of_calls_shows_what_each_gave() {
     let cases = "

@@ -10,7 +10,8 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use wfp_conformance::SimBackend;
 use wfp_conformance::follow::{
-    Carried, End, Ending, Follower, Journey, ListenFamilies, Note, Service, SetWhen, Transport, Why,
+    Carried, End, Ending, FirstSocket, Follower, Journey, ListenFamilies, Note, Service, SetWhen, Transport,
+    Why,
 };
 use wfp_conformance::vocabulary::{
     Backend, BackendFault, Call, Endpoint, Features, HandleSpec, HostSpec, Identity, Name, Observation, Op,
@@ -104,7 +105,15 @@ fn destination() -> Endpoint {
 }
 
 fn journey(family: SocketFamily) -> Journey {
-    Journey { from: "app".into(), to: destination(), family, keep_open: false, protocol: Transport::Tcp }
+    let socket = FirstSocket::default();
+    Journey {
+        from: "app".into(),
+        to: destination(),
+        family,
+        keep_open: false,
+        protocol: Transport::Tcp,
+        socket,
+    }
 }
 
 fn families() -> impl Strategy<Value = SocketFamily> {

@@ -81,20 +81,24 @@ impl Follower {
         journey: &Journey,
         opened: &mut Vec<(Name, Name)>,
     ) -> Result<Dialled> {
-        let (from, socket) = (&journey.from, self.fresh_name("app"));
-        apply(backend, from, Some(&socket), udp_socket(journey.family))?;
-        opened.push((Name::clone(from), Name::clone(&socket)));
-        let to = Some(Dial::Endpoint(journey.to.clone()));
+        let from = &journey.from;
+        let socket = self.first_socket(backend, journey, SocketProtocol::Udp, opened)?;
+        let mut to = Some(Dial::Endpoint(journey.to.clone()));
+        let mut at_connect = None;
+        if journey.socket.connected
+            && let Some(to) = to.take()
+        {
+            let socket = Name::clone(&socket);
+            let call = Call::Connect { socket, to, family: Some(journey.family), ex: false };
+            let mut connected = apply(backend, from, None, call)?;
+            at_connect = connected.hop.take();
+            if connected.error().is_some() {
+                return Ok(Dialled::first(journey, at_connect, connected));
+            }
+        }
         let call = Call::SendTo { socket, to, family: Some(journey.family), data: DATA.to_owned() };
         let observation = apply(backend, from, None, call)?;
-        Ok(Dialled {
-            by: Name::clone(from),
-            process: Name::clone(from),
-            to: journey.to.clone(),
-            family: journey.family,
-            carried: Carried::First,
-            observation,
-        })
+        Ok(Dialled::first(journey, at_connect, observation))
     }
 
     /// A service received the first datagram of a flow: what it took from the control data, and whether it sends on.

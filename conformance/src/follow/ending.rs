@@ -164,6 +164,8 @@ pub struct HopReport {
     pub family: SocketFamily,
     /// What became of the records of the connection that the dialler had accepted.
     pub carried: Carried,
+    /// Of a first datagram on a UDP socket that was connected: what the kernel did at its connect, where the backend shows it.
+    pub at_connect: Option<Box<Hop>>,
     /// What the kernel did, where the backend shows it.
     pub hop: Option<Box<Hop>>,
     /// What the connect gave.

@@ -28,7 +28,8 @@ use self::loops::Key;
 pub(crate) use self::loops::redirects;
 use self::serving::{Decided, Serving, set_late};
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Dial, Endpoint, Name, Observation, Op, Outcome, SocketFamily,
+    Backend, BackendFault, Call, Dial, Endpoint, Hop, Name, Observation, Op, Outcome, SocketFamily,
+    SocketProtocol,
 };
 
 /// Connect attempts after which a connection counts as not ended, where the backend does not show enough to tell a
@@ -66,6 +67,20 @@ pub struct Journey {
     pub keep_open: bool,
     /// Whether it is a TCP connection, or a flow of datagrams.
     pub protocol: Transport,
+    /// The socket that it starts from.
+    pub socket: FirstSocket,
+}
+
+/// The socket that a journey starts from. By default it is of the destination's family, bound by its connect, and over
+/// UDP not connected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FirstSocket {
+    /// Its family, where that is another than the destination's: a dual-stack socket dials IPv6 too.
+    pub family: Option<SocketFamily>,
+    /// Where it is bound first.
+    pub bind: Option<Endpoint>,
+    /// Over UDP: whether it is connected first, and the datagram then sent to nowhere in particular.
+    pub connected: bool,
 }
 
 /// A connect attempt.
@@ -75,6 +90,8 @@ struct Dialled {
     to: Endpoint,
     family: SocketFamily,
     carried: Carried,
+    /// Over UDP: what the kernel did when the socket was connected.
+    at_connect: Option<Box<Hop>>,
     observation: Observation,
 }
 
@@ -145,6 +162,7 @@ impl Follower {
                 to: dialled.to,
                 family: dialled.family,
                 carried: dialled.carried,
+                at_connect: dialled.at_connect,
                 hop,
                 error,
                 accepted_by: None,
@@ -214,20 +232,33 @@ impl Follower {
         journey: &Journey,
         opened: &mut Vec<(Name, Name)>,
     ) -> Result<Dialled> {
-        let socket = self.fresh_name("app");
-        apply(backend, &journey.from, Some(&socket), Call::socket(journey.family))?;
-        opened.push((Name::clone(&journey.from), Name::clone(&socket)));
+        let socket = self.first_socket(backend, journey, SocketProtocol::Tcp, opened)?;
         let to = Dial::Endpoint(journey.to.clone());
         let call = Call::Connect { socket, to, family: Some(journey.family), ex: false };
         let observation = apply(backend, &journey.from, Some(&CONNECT.into()), call)?;
-        Ok(Dialled {
-            by: Name::clone(&journey.from),
-            process: Name::clone(&journey.from),
-            to: journey.to.clone(),
-            family: journey.family,
-            carried: Carried::First,
-            observation,
-        })
+        Ok(Dialled::first(journey, None, observation))
+    }
+
+    fn first_socket(
+        &mut self,
+        backend: &mut dyn Backend,
+        journey: &Journey,
+        protocol: SocketProtocol,
+        opened: &mut Vec<(Name, Name)>,
+    ) -> Result<Name> {
+        let Journey { from, family, socket: FirstSocket { family: own, bind, .. }, .. } = journey;
+        let socket = self.fresh_name("app");
+        let call = Call::socket_of(own.unwrap_or(*family), protocol);
+        apply(backend, from, Some(&socket), call)?;
+        opened.push((Name::clone(from), Name::clone(&socket)));
+        if let Some(to) = bind {
+            let mapped = *family == SocketFamily::Dual;
+            let call = Call::Bind { socket: Name::clone(&socket), to: to.clone(), mapped };
+            if let Some(error) = apply(backend, from, None, call)?.error() {
+                return Err(BackendFault::Misuse(format!("`{from}` cannot bind a socket at {to}: {error}")));
+            }
+        }
+        Ok(socket)
     }
 
     fn wait_for_connect(backend: &mut dyn Backend, process: &Name) -> Result<Observation> {
@@ -248,6 +279,21 @@ impl Follower {
 impl Default for Follower {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Dialled {
+    /// The first of a journey.
+    fn first(journey: &Journey, at_connect: Option<Box<Hop>>, observation: Observation) -> Self {
+        Self {
+            by: Name::clone(&journey.from),
+            process: Name::clone(&journey.from),
+            to: journey.to.clone(),
+            family: journey.family,
+            carried: Carried::First,
+            at_connect,
+            observation,
+        }
     }
 }
 

@@ -251,7 +251,7 @@ impl Serving {
                 Endpoint { place: Place::Host(Name::clone(name)), port: None }
             }
         };
-        Dialled { by: Name::clone(&self.name), process, to, family, carried, observation }
+        Dialled { by: Name::clone(&self.name), process, to, family, carried, at_connect: None, observation }
     }
 
     /// The next family that the service dials, on a fresh socket.

@@ -8,7 +8,7 @@ use wfp_sim::Profile;
 use wfp_sim::profile::Field;
 
 use super::{CaseRun, Failure, Followed, Options, Status, trace};
-use crate::follow::{End, Ending, Follower, Journey, Transport};
+use crate::follow::{End, Ending, FirstSocket, Follower, Journey, Transport};
 use crate::scenario::{
     Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
 };
@@ -194,6 +194,11 @@ impl Player<'_> {
                 family: follow.family,
                 keep_open: follow.keep_open,
                 protocol: follow.protocol,
+                socket: FirstSocket {
+                    family: follow.socket,
+                    bind: follow.bind.clone(),
+                    connected: follow.connect,
+                },
             };
             let ending = self.follower.follow(self.backend, &journey)?;
             if self.keeps_trace {

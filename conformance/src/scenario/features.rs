@@ -36,14 +36,20 @@ pub(super) fn of(case: &Case) -> Features {
         if let Some(follow) = &step.follow {
             needs(follow.protocol == Transport::Udp, Feature::Udp);
             needs(follow.family == SocketFamily::Ipv6, Feature::Ipv6);
-            needs(follow.family == SocketFamily::Dual, Feature::DualStack);
+            needs(
+                [Some(follow.family), follow.socket].contains(&Some(SocketFamily::Dual)),
+                Feature::DualStack,
+            );
         }
         if let Some(Expect::Ok(ok)) = &step.expect {
             needs(ok.classified.is_some() || !ok.sees.is_empty(), Feature::KernelView);
         }
         needs(step.expect.as_ref().is_some_and(expects_bug_check), Feature::BugChecks);
         if let Some(Expect::Outcome(outcome)) = &step.expect {
-            let looks = outcome.hops.iter().any(|hop| !hop.sees.is_empty() || hop.records.is_some());
+            let looks = outcome
+                .hops
+                .iter()
+                .any(|hop| !hop.sees.is_empty() || !hop.asked.is_empty() || hop.records.is_some());
             needs(looks || outcome.end == End::Loop, Feature::KernelView);
         }
         if let Some(call) = step.op.as_ref().or(step.sweep.as_ref().map(|sweep| &sweep.op)) {

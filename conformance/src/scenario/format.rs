@@ -357,6 +357,15 @@ pub struct Follow {
     /// Whether it is a TCP connection, or a flow of datagrams.
     #[serde(default)]
     pub protocol: Transport,
+    /// The family of its socket, where that is another than the destination's: a dual-stack socket dials IPv6 too.
+    #[serde(default)]
+    pub socket: Option<SocketFamily>,
+    /// Where its socket is bound first; by default the connect, or the first datagram, binds it.
+    #[serde(default)]
+    pub bind: Option<Endpoint>,
+    /// Over UDP: whether its socket is connected first.
+    #[serde(default)]
+    pub connect: bool,
 }
 
 /// The keys of a case that a file can say once for all of its cases: the ground that they start from.

@@ -12,7 +12,7 @@ mod schema;
 pub(crate) use expect::Difference;
 pub use expect::{
     BugCheckName, ByProfile, BytesExpect, Completes, ControlExpect, CycleExpect, ErrorExpect, Expect,
-    HopExpect, Known, OkExpect, OutcomeExpect, StatusExpect, TruncatedExpect,
+    Fetched, HopExpect, Known, OkExpect, OutcomeExpect, StatusExpect, TruncatedExpect,
 };
 pub use format::{Callout, Case, Follow, Host, RedirectEndpoint, SCHEMA, Scalar, Step, Sweep, SweepRow};
 pub use load::{LoadedCase, Suite, Variant};

@@ -65,6 +65,17 @@ fn sound_file_passes() {
 #[case("port-of-a-list-twice", "listen: [443]", "listen: [443, 80, 443]")]
 #[case("port-0-to-listen-at", "loopback:1001", "loopback:0")]
 #[case("port-0-to-follow-to", "'server:443'}\n        expect", "'server:0'}\n        expect")]
+#[case("socket-that-dials-no-such-address", "follow: {family: ipv6}", "follow: {family: ipv6, socket: ipv4}")]
+#[case(
+    "connect-before-a-connect",
+    "from: app, to: 'server:443'}\n        expect",
+    "from: app, to: 'server:443', connect: true}\n        expect"
+)]
+#[case(
+    "unknown-host-to-bind-to",
+    "from: app, to: 'server:443'}\n        expect",
+    "from: app, to: 'server:443', bind: 'lokal:0'}\n        expect"
+)]
 #[case("endpoint-without-a-port", "'server:443'}\n        expect", "server}\n        expect")]
 #[case("context-over-the-limit", "context: destination", "context: {padded: 65537}")]
 // Names.

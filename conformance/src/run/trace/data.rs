@@ -26,6 +26,9 @@ struct Connect {
     process: Name,
     to: Endpoint,
     family: SocketFamily,
+    /// Of a first datagram on a UDP socket that was connected: what the filter engine did at its connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine_before: Option<Engine>,
     /// What the filter engine did; null where the backend does not show it.
     engine: Option<Engine>,
     error: Option<String>,
@@ -97,6 +100,7 @@ impl Connect {
             process: Name::clone(&report.process),
             to: report.to.clone(),
             family: report.family,
+            engine_before: report.at_connect.as_deref().map(Engine::of),
             engine: report.hop.as_deref().map(Engine::of),
             error: report.error.map(|error| error.to_string()),
             accepted_by: report.accepted_by.clone(),

@@ -79,8 +79,13 @@ impl Diagram {
             None => writeln!(text)?,
         }
         let hop = report.hop.as_deref();
-        for asked in hop.into_iter().flat_map(classified) {
-            let mut lines = vec![asked.layer.to_string()];
+        let before = report.at_connect.as_deref();
+        let whens = [(before, ", when the socket is connected"), (hop, "")];
+        for (asked, when) in whens
+            .into_iter()
+            .flat_map(|(hop, when)| hop.into_iter().flat_map(classified).map(move |asked| (asked, when)))
+        {
+            let mut lines = vec![format!("{}{when}", asked.layer)];
             lines.extend(asked.inspections.iter().map(|seen| {
                 let state = wfp_sim::RedirectState::from(seen.state);
                 escaped(&format!("{}: {}, {}", seen.callout, state.name(), did(seen)))

@@ -33,6 +33,11 @@ fn write_hop(text: &mut String, number: usize, report: &HopReport) -> std::fmt::
     write!(text, " dials {} over {}", report.to, family(report.family))?;
     if let Some(hop) = &report.hop {
         writeln!(text, ", {}", records(&hop.records))?;
+        if let Some(before) = &report.at_connect {
+            writeln!(text, "  when the socket is connected:")?;
+            write_classified(text, before)?;
+            writeln!(text, "  when it sends the first datagram:")?;
+        }
         write_classified(text, hop)?;
     } else {
         writeln!(text)?;

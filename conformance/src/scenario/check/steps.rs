@@ -1,8 +1,9 @@
 //! What is wrong with the steps of a case.
 
 use super::Check;
+use crate::follow::Transport;
 use crate::scenario::format::{Follow, Step, Sweep};
-use crate::vocabulary::{Call, Inside, Name, Role};
+use crate::vocabulary::{Call, Inside, Name, Role, SocketFamily};
 use crate::yaml::Diagnostic;
 
 impl Check<'_> {
@@ -145,6 +146,18 @@ impl Check<'_> {
                 "a destination has a port from 1 to 65535",
             );
             self.errors.push(error);
+        }
+        if let Some(bind) = &follow.bind {
+            self.endpoint(bind, &["steps", number, "follow", "bind"]);
+        }
+        if follow.connect && follow.protocol == Transport::Tcp {
+            let message = "a TCP connection is connected anyway: `connect` is about UDP".to_owned();
+            self.error(&["steps", number, "follow", "connect"], message);
+        }
+        let written = (follow.socket, follow.family);
+        if matches!(written, (Some(SocketFamily::Ipv4), SocketFamily::Ipv6 | SocketFamily::Dual)) {
+            let message = format!("an IPv4 socket dials no {} address", follow.family);
+            self.error(&["steps", number, "follow", "socket"], message);
         }
     }
 }

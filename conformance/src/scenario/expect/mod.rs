@@ -13,7 +13,7 @@ use wfp_sim::{NtStatus, Profile, WinsockError};
 use self::control::check_control;
 pub use self::control::{ControlExpect, TruncatedExpect};
 pub(crate) use self::outcome::Difference;
-pub use self::outcome::{CycleExpect, HopExpect, OutcomeExpect};
+pub use self::outcome::{CycleExpect, Fetched, HopExpect, OutcomeExpect};
 pub use self::parts::{BugCheckName, BytesExpect, ErrorExpect, StatusExpect};
 use crate::follow::Ending;
 use crate::vocabulary::{Account, Endpoint, Name, Observation, Outcome, SocketState, StateName};

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use wfp_sim::WinsockError;
 
-use crate::follow::{Cycle, End, Ending, ErrorName, HopReport, Why};
+use crate::follow::{Cycle, End, Ending, ErrorName, HopReport, Note, Why};
 use crate::vocabulary::{Did, Name, StateName};
 
 /// How a followed connection ends. What is not named is not looked at.
@@ -52,6 +52,9 @@ pub struct HopExpect {
     /// The redirect state that each callout is told.
     #[serde(default)]
     pub sees: IndexMap<Name, StateName>,
+    /// How often each callout is asked at the redirect layer: twice where a UDP socket is connected before it sends.
+    #[serde(default)]
+    pub asked: IndexMap<Name, u32>,
     /// The bytes of its own context that each callout is given back.
     #[serde(default)]
     pub own_context: IndexMap<Name, u32>,
@@ -68,9 +71,42 @@ pub struct HopExpect {
     /// Who accepts the connection: a service, or a destination.
     #[serde(default)]
     pub accepted_by: Option<Name>,
+    /// What the service that accepts it fetches, of what it asks for.
+    #[serde(default)]
+    pub fetches: Option<Vec<Fetched>>,
     /// How the connect fails.
     #[serde(default)]
     pub error: Option<ErrorName>,
+}
+
+/// What a service fetches from a connection that it accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fetched {
+    /// The redirect records.
+    Records,
+    /// The redirect context.
+    Context,
+}
+
+impl Fetched {
+    /// What a service fetched, in the order in which it asked.
+    #[must_use]
+    pub fn all(notes: &[Note]) -> Vec<Self> {
+        let of = |note: &Note| match note {
+            Note::Records(Ok(_)) => Some(Self::Records),
+            Note::Context(Ok(_)) => Some(Self::Context),
+            _ => None,
+        };
+        notes.iter().filter_map(of).collect()
+    }
+
+    fn name(self) -> Name {
+        match self {
+            Self::Records => "records".into(),
+            Self::Context => "context".into(),
+        }
+    }
 }
 
 /// Something that came otherwise than expected.
@@ -162,6 +198,20 @@ impl HopExpect {
                 |error: Option<WinsockError>| error.map_or("no error".to_owned(), |error| error.to_string());
             return Some(Difference::at("error", text(error), text(hop.error)));
         }
+        if let Some(expected) = &self.fetches {
+            let observed = Fetched::all(&hop.then);
+            if *expected != observed {
+                let text = |fetched: &[Fetched]| match fetched {
+                    [] => "nothing".to_owned(),
+                    some => list(&some.iter().map(|one| one.name()).collect::<Vec<_>>()),
+                };
+                return Some(Difference::at(
+                    "fetches",
+                    format!("{} fetched", text(expected)),
+                    text(&observed),
+                ));
+            }
+        }
         let view = hop.hop.as_ref()?;
         let seen = |callout: &Name| view.inspections.iter().find(|seen| seen.callout == *callout);
         for (callout, state) in &self.sees {
@@ -170,6 +220,14 @@ impl HopExpect {
                 let observed = format!("{callout}: {}", observed.map_or("is not asked", StateName::name));
                 let expected = format!("{callout} sees {}", state.name());
                 return Some(Difference::at(callout, expected, observed).below(&["sees"]));
+            }
+        }
+        for (callout, times) in &self.asked {
+            let observed = asked(hop, callout);
+            if observed != *times {
+                let text = |times: u32| if times == 1 { "once".to_owned() } else { format!("{times} times") };
+                let expected = format!("{callout} is asked {}", text(*times));
+                return Some(Difference::at(callout, expected, text(observed)).below(&["asked"]));
             }
         }
         for (callout, bytes) in &self.own_context {
@@ -203,6 +261,13 @@ impl HopExpect {
         let records = self.records.as_ref().filter(|records| **records != view.records)?;
         Some(Difference::at("records", format!("the records {}", list(records)), list(&view.records)))
     }
+}
+
+/// How often a callout is asked at the redirect layer, when the socket is connected and when the datagram is sent.
+fn asked(hop: &HopReport, callout: &Name) -> u32 {
+    let views = hop.at_connect.iter().chain(&hop.hop);
+    let seen = views.flat_map(|view| &view.inspections).filter(|seen| seen.callout == *callout);
+    u32::try_from(seen.count()).unwrap_or(u32::MAX)
 }
 
 fn connects(count: u32) -> String {
