@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use insta::assert_snapshot;
-use wfp_conformance::run::diagram;
-use wfp_tests::{Played, play, suite};
+use rstest::rstest;
+use wfp_conformance::run::{diagram, hops};
+use wfp_conformance::scenario::Suite;
+use wfp_sim::Profile;
+use wfp_tests::{Played, play, suite, workspace};
 
 /// As many vendors as are named, asked in this order.
 fn vendors(names: &[&str]) -> String {
@@ -100,9 +103,8 @@ fn trace_and_diagram_of_connected_udp_tell_both_classifies() {
     assert_text("trace-of-connected-udp", &format!("{text}\n{diagram}"));
 }
 
-#[test]
-fn trace_of_calls_shows_what_each_gave() {
-    let cases = "
+/// Calls by two processes, and a sweep.
+const CALLS: &str = "
   - id: by-hand
     callouts: {hand: {redirect-to-endpoint: {at: 'loopback:2000', process: proxy}, match: {remote-port: 80}}}
     processes: {proxy: {elevated: true}}
@@ -127,7 +129,60 @@ fn trace_of_calls_shows_what_each_gave() {
       - {process: app, op: {describe: {socket: client}}}
       - {process: proxy, op: {count-contexts: {}}}
 ";
-    assert_text("trace-of-calls", &played(&vendors(&["a"]), cases).summary(true));
+
+#[test]
+fn trace_of_calls_shows_what_each_gave() {
+    assert_text("trace-of-calls", &played(&vendors(&["a"]), CALLS).summary(true));
+}
+
+#[test]
+fn diagram_of_calls_has_a_lane_for_each_process() {
+    let played = played(&vendors(&["a"]), CALLS);
+    let [diagram] = played.runs[0].diagrams().try_into().unwrap();
+    assert_text("diagram-of-calls", &diagram);
+}
+
+/// A connection between two calls: each has a diagram of its own.
+#[test]
+fn diagrams_of_calls_end_where_a_connection_is_followed() {
+    let cases = "
+  - id: three
+    steps:
+      - {name: first, process: app, op: {socket: {}}}
+      - {process: app, op: {close: {socket: first}}}
+      - follow: {from: app, to: 'server:443'}
+      - {process: app, op: {socket: {}}}
+";
+    let diagrams = played(&vendors(&[]), cases).runs[0].diagrams();
+    let last_lines: Vec<&str> = diagrams.iter().map(|diagram| diagram.lines().last().unwrap()).collect();
+    let expected = [
+        "    P1->>K: close -> success",
+        "    Note over P,D: reached after 1 connect",
+        "    P1->>K: socket -> success",
+    ];
+    assert_eq!(last_lines, expected);
+}
+
+/// Read line by line against docs/behaviour.md, "Regressions".
+#[rstest]
+#[case::golden_path("r1-two-vendors", "chains/two-vendors#all-states@v4")]
+#[case::neither_sets("r3-neither-of-two-sets", "loops/neither-of-two-sets#each-spares-its-own@faulty+v4")]
+#[case::handle_per_family("r5-handle-per-family", "loops/handle-per-family#v6-then-v4@faulty")]
+#[case::last_redirect_counts(
+    "r8-last-redirect",
+    "chains/redirects-over-another#who-is-visited@faulty+last+v4"
+)]
+#[case::both_redirects_count(
+    "r8-both-redirects",
+    "chains/redirects-over-another#who-is-visited@faulty+both+v4"
+)]
+fn trace_of_a_regression_is_what_the_field_reported(#[case] snapshot: &str, #[case] name: &str) {
+    let file = workspace().join("scenarios").join(format!("{}.yaml", name.split('#').next().unwrap()));
+    let mut suite = Suite::load(&[file], &Profile::documented()).unwrap();
+    suite.cases.retain(|case| case.name == name);
+    let played = play(suite, "documented");
+    let ending = played.runs[0].ending().unwrap();
+    assert_text(snapshot, &format!("{}\n{}", hops(ending), diagram(ending)));
 }
 
 /// One case for each way to fail.

@@ -114,7 +114,7 @@ pub(super) enum BackendName {
 pub(super) enum TraceName {
     /// Every call and every hop in lines.
     Text,
-    /// Each connection that is followed as a sequence diagram in the notation of Mermaid.
+    /// Sequence diagrams in the notation of Mermaid.
     Mermaid,
 }
 

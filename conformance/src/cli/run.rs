@@ -33,7 +33,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         profile_name: args.inputs.profile.clone(),
         seed: args.seed.unwrap_or_else(fresh_seed),
         jobs: jobs(args.jobs),
-        trace: trace == Some(TraceForm::Text),
+        trace: trace.is_some(),
     };
     let new_backend: Box<dyn Fn() -> Box<dyn Backend> + Sync> = match args.backend {
         BackendName::Sim => Box::new(move || Box::new(SimBackend::new(profile.clone()))),

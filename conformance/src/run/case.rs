@@ -7,7 +7,7 @@ use std::time::Instant;
 use wfp_sim::Profile;
 use wfp_sim::profile::Field;
 
-use super::{CaseRun, Failure, Followed, Options, Status, trace};
+use super::{Called, CaseRun, Event, Failure, Followed, Options, Status};
 use crate::follow::{End, Ending, FirstSocket, Follower, Journey, Transport};
 use crate::scenario::{
     Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
@@ -32,9 +32,8 @@ pub fn run_case(
         status: Status::Passed,
         reason: None,
         failure: None,
-        followed: Vec::new(),
+        events: Vec::new(),
         observed: Vec::new(),
-        trace: Vec::new(),
         duration: start.elapsed(),
     };
     let missing: Vec<&str> = loaded
@@ -201,11 +200,8 @@ impl Player<'_> {
                 },
             };
             let ending = self.follower.follow(self.backend, &journey)?;
-            if self.keeps_trace {
-                self.run.trace.extend(trace::hops(&ending).lines().map(str::to_owned));
-            }
             let failure = self.check_ending(index, step, &ending);
-            self.run.followed.push(Followed { step: index + 1, ending });
+            self.run.events.push(Event::Followed(Followed { step: index + 1, ending }));
             return Ok(failure);
         }
         let process = step.process.clone().unwrap_or_else(|| "".into());
@@ -214,12 +210,7 @@ impl Player<'_> {
         }
         let Some(call) = &step.op else { return Ok(None) };
         let observed = self.apply(&process, step.thread, step.name.as_ref(), call.clone())?;
-        if self.keeps_trace {
-            self.run.trace.push(format!("{process}: {} -> {observed}", call.name()));
-            if let Some(hop) = &observed.hop {
-                self.run.trace.extend(trace::hop(hop).lines().map(str::to_owned));
-            }
-        }
+        self.keep(&process, || call.name().to_owned(), &observed);
         let success = Expect::Ok(OkExpect::default());
         let expect = step.expect.as_ref().unwrap_or(&success);
         if observed.is_ok() && observed.inside.is_empty() && !call.inside().is_empty() {
@@ -254,10 +245,7 @@ impl Player<'_> {
         for (number, SweepRow { lengths, expect, if_short }) in sweep.rows.iter().enumerate() {
             for length in lengths {
                 let observed = self.apply(process, thread, None, with_length(&sweep.op, *length))?;
-                if self.keeps_trace {
-                    let name = sweep.op.name();
-                    self.run.trace.push(format!("{process}: {name}, length {length} -> {observed}"));
-                }
+                self.keep(process, || format!("{}, length {length}", sweep.op.name()), &observed);
                 let number = number.to_string();
                 let is_short = observed.needed.is_some_and(|needed| length.bytes(observed.needed) < needed);
                 let (key, expect) = match if_short {
@@ -272,6 +260,18 @@ impl Player<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn keep(&mut self, process: &Name, what: impl FnOnce() -> String, observed: &Observation) {
+        if self.keeps_trace {
+            let (hop, observed) = (observed.hop.clone(), observed.to_string());
+            self.run.events.push(Event::Called(Called {
+                process: Name::clone(process),
+                what: what(),
+                observed,
+                hop,
+            }));
+        }
     }
 
     // Expectations.

@@ -18,7 +18,7 @@ pub use trace::{diagram, hops};
 
 use crate::follow::Ending;
 use crate::scenario::{LoadedCase, Suite};
-use crate::vocabulary::{Backend, BackendFault};
+use crate::vocabulary::{Backend, BackendFault, Hop, Name};
 use crate::yaml::Span;
 
 /// How to run.
@@ -32,7 +32,7 @@ pub struct Options {
     pub seed: u64,
     /// Cases at once.
     pub jobs: usize,
-    /// Whether to keep a trace of each case in lines.
+    /// Whether to keep the calls that steps make, for traces; the connections that they follow are kept in any case.
     pub trace: bool,
 }
 
@@ -41,7 +41,8 @@ pub struct Options {
 pub enum TraceForm {
     /// Every call and every hop in lines.
     Text,
-    /// Each connection that is followed as a sequence diagram in the notation of Mermaid.
+    /// Every connection that is followed, and the calls between two of them, as sequence diagrams in the notation of
+    /// Mermaid.
     Mermaid,
 }
 
@@ -54,14 +55,34 @@ pub struct CaseRun {
     pub reason: Option<String>,
     /// Where it failed.
     pub failure: Option<Failure>,
-    /// The connections that it followed.
-    pub followed: Vec<Followed>,
+    /// What it did, in this order.
+    pub events: Vec<Event>,
     /// What was seen where the documents leave room.
     pub observed: Vec<String>,
-    /// What happened, in lines; empty unless it was asked for.
-    pub trace: Vec<String>,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// Something that a case did.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A step called; kept only where it is asked for.
+    Called(Called),
+    /// A step followed a connection.
+    Followed(Followed),
+}
+
+/// A call, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// Who called.
+    pub process: Name,
+    /// The call, in words.
+    pub what: String,
+    /// What the caller saw, in words.
+    pub observed: String,
+    /// What the filter engine did, where it was asked and the backend shows it.
+    pub hop: Option<Box<Hop>>,
 }
 
 /// A connection that a step followed.
@@ -77,7 +98,23 @@ impl CaseRun {
     /// How the last connection that it followed ended.
     #[must_use]
     pub fn ending(&self) -> Option<&Ending> {
-        self.followed.last().map(|followed| &followed.ending)
+        self.followed().last().map(|followed| &followed.ending)
+    }
+
+    /// The connections that it followed, in this order.
+    #[must_use]
+    pub fn followed(&self) -> impl DoubleEndedIterator<Item = &Followed> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Called(_) => None,
+            Event::Followed(followed) => Some(followed),
+        })
+    }
+
+    /// What it did as sequence diagrams in the notation of Mermaid: one for each connection that it followed, and one
+    /// for the calls between two of them, where those were kept.
+    #[must_use]
+    pub fn diagrams(&self) -> Vec<String> {
+        trace::diagrams(&self.events)
     }
 }
 

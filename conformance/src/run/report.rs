@@ -157,11 +157,7 @@ impl Report {
                 }),
                 outcome: run.ending().map(OutcomeReport::of),
                 regressions: case.case.regressions.clone(),
-                traces: run
-                    .followed
-                    .iter()
-                    .map(|followed| Trace::of(followed.step, &followed.ending))
-                    .collect(),
+                traces: run.followed().map(|followed| Trace::of(followed.step, &followed.ending)).collect(),
             })
             .collect();
         Self {

@@ -94,15 +94,13 @@ impl Summary<'_> {
         match self.trace {
             None => {}
             Some(TraceForm::Text) => {
-                for line in &run.trace {
+                for line in trace::lines(&run.events).lines() {
                     let _ = writeln!(text, "         {}", printable(line));
                 }
             }
             Some(TraceForm::Mermaid) => {
-                for followed in &run.followed {
-                    for line in trace::diagram(&followed.ending).lines() {
-                        let _ = writeln!(text, "         {line}");
-                    }
+                for line in run.diagrams().iter().flat_map(|diagram| diagram.lines()) {
+                    let _ = writeln!(text, "         {line}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! A followed connection, told: as lines, as data and as a sequence diagram.
+//! What a case did, and above all the connections that it followed: as lines, as data and as sequence diagrams.
 
 mod data;
 mod mermaid;
@@ -9,8 +9,9 @@ use wfp_sim::engine::{Layer, LayerKind};
 
 pub(super) use data::Trace;
 pub use mermaid::diagram;
-pub(super) use text::hop;
+pub(super) use mermaid::diagrams;
 pub use text::hops;
+pub(super) use text::lines;
 
 use crate::follow::{Cycle, Ending, HopReport, redirects};
 use crate::vocabulary::{Hop, Inspected, Name, Redirected, SocketFamily};

@@ -1,9 +1,10 @@
-//! A followed connection as lines, hop by hop.
+//! What a case did in lines; a followed connection hop by hop.
 
 use std::fmt::Write as _;
 
 use super::{classified, connects, did, family, records, redirect, services, why};
 use crate::follow::{Ending, HopReport};
+use crate::run::{Called, Event};
 use crate::vocabulary::Hop;
 
 /// Every hop: who dialled what, what each callout saw and did, who accepted it, and what the acceptor did then.
@@ -18,10 +19,21 @@ pub fn hops(ending: &Ending) -> String {
     text
 }
 
-/// What each callout saw and did at a connect that a step made, and what came of it.
-pub(in crate::run) fn hop(hop: &Hop) -> String {
+/// What a case did: each call in a line, with what each callout saw and did where it was classified; each followed
+/// connection hop by hop.
+pub(in crate::run) fn lines(events: &[Event]) -> String {
     let mut text = String::new();
-    let _ = write_classified(&mut text, hop);
+    for event in events {
+        match event {
+            Event::Called(Called { process, what, observed, hop }) => {
+                let _ = writeln!(text, "{process}: {what} -> {observed}");
+                if let Some(hop) = hop {
+                    let _ = write_classified(&mut text, hop);
+                }
+            }
+            Event::Followed(followed) => text.push_str(&hops(&followed.ending)),
+        }
+    }
     text
 }
 

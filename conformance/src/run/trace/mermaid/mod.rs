@@ -4,18 +4,29 @@
 //! and the destination. What callouts are told and do stands in a note over the filter engine, so that a chain of
 //! many vendors gets no wider than their services; the connects of a loop stand in a `loop` block, once.
 
+mod calls;
+mod words;
+
 use std::fmt::Write as _;
 
+use self::words::{BREAK, escaped, wrapped};
 use super::{classified, connects, did, family, records, redirect, round, services, why};
 use crate::follow::{Ending, HopReport};
-use crate::printable::printable;
-use crate::vocabulary::Name;
-
-/// Characters in a line of a note about the end.
-const LINE: usize = 72;
+use crate::run::Event;
+use crate::vocabulary::{Hop, Name};
 
 /// The lane of the filter engine.
 const ENGINE: &str = "K";
+
+/// What a case did as diagrams: one for each connection that was followed, and one for the calls between two of them.
+pub(in crate::run) fn diagrams(events: &[Event]) -> Vec<String> {
+    let are_calls = |one: &Event, next: &Event| matches!((one, next), (Event::Called(_), Event::Called(_)));
+    let diagrams = events.chunk_by(are_calls).map(|chunk| match chunk {
+        [Event::Followed(followed)] => diagram(&followed.ending),
+        calls => calls::diagram(calls),
+    });
+    diagrams.collect()
+}
 
 /// The connection as a diagram; a line break ends each of its lines.
 #[must_use]
@@ -79,21 +90,11 @@ impl Diagram {
             None => writeln!(text)?,
         }
         let hop = report.hop.as_deref();
-        let before = report.at_connect.as_deref();
-        let whens = [(before, ", when the socket is connected"), (hop, "")];
-        for (asked, when) in whens
-            .into_iter()
-            .flat_map(|(hop, when)| hop.into_iter().flat_map(classified).map(move |asked| (asked, when)))
-        {
-            let mut lines = vec![format!("{}{when}", asked.layer)];
-            lines.extend(asked.inspections.iter().map(|seen| {
-                let state = wfp_sim::RedirectState::from(seen.state);
-                escaped(&format!("{}: {}, {}", seen.callout, state.name(), did(seen)))
-            }));
-            writeln!(text, "{indent}Note over {ENGINE}: {}", lines.join(BREAK))?;
+        if let Some(before) = &report.at_connect {
+            write_classified(text, indent, before, ", when the socket is connected")?;
         }
-        if let Some(what) = hop.and_then(redirect) {
-            writeln!(text, "{indent}Note over {ENGINE}: {}", escaped(&what))?;
+        if let Some(hop) = hop {
+            write_classified(text, indent, hop, "")?;
         }
         match (&report.accepted_by, report.error) {
             (_, Some(error)) => writeln!(text, "{indent}{ENGINE}--x{from}: {error}")?,
@@ -135,6 +136,22 @@ impl Diagram {
             }
         }
         writeln!(self.text, "    Note over {over}: {}", lines.join(BREAK))
+    }
+}
+
+/// What each layer's callouts were told and did, and what came of the redirect, in notes over the filter engine.
+fn write_classified(text: &mut String, indent: &str, hop: &Hop, when: &str) -> std::fmt::Result {
+    for asked in classified(hop) {
+        let mut lines = vec![format!("{}{when}", asked.layer)];
+        lines.extend(asked.inspections.iter().map(|seen| {
+            let state = wfp_sim::RedirectState::from(seen.state);
+            escaped(&format!("{}: {}, {}", seen.callout, state.name(), did(seen)))
+        }));
+        writeln!(text, "{indent}Note over {ENGINE}: {}", lines.join(BREAK))?;
+    }
+    match redirect(hop) {
+        Some(what) => writeln!(text, "{indent}Note over {ENGINE}: {}", escaped(&what)),
+        None => Ok(()),
     }
 }
 
@@ -185,104 +202,5 @@ impl Lanes {
     /// The rightmost lane but the first.
     fn last(&self) -> Option<&str> {
         self.destination.as_ref().or(self.between.last()).map(|lane| lane.id.as_str())
-    }
-}
-
-/// Between the lines of a note.
-const BREAK: &str = "<br/>";
-
-/// Words that mean something to Mermaid in the middle of a text: `wrap:` at its start, and a line with `style` or
-/// `classDef`, of which the last semicolon is dropped.
-const WORDS: [&str; 3] = ["wrap", "style", "classDef"];
-
-/// A text that Mermaid shows as it is: what is neither a letter nor harmless punctuation is written by its number.
-fn escaped(text: &str) -> String {
-    let text = printable(text);
-    if text.trim().is_empty() {
-        return "(no name)".to_owned();
-    }
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = &*text;
-    while let Some(c) = rest.chars().next() {
-        let word = WORDS.iter().any(|word| rest.starts_with(word));
-        if !word && (c.is_alphanumeric() || " -_.,:/()[]*>".contains(c)) {
-            shown.push(c);
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(shown, "#{};", u32::from(c));
-        }
-        rest = &rest[c.len_utf8()..];
-    }
-    shown
-}
-
-/// A sentence in lines of a length that a note can have.
-fn wrapped(sentence: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in sentence.split(' ') {
-        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= LINE) {
-            Some(line) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    /// What Mermaid makes of `#N;`: the character of this number.
-    fn shown(escaped: &str) -> String {
-        let mut parts = escaped.split('#');
-        let mut text = parts.next().unwrap().to_owned();
-        for part in parts {
-            let (number, rest) = part.split_once(';').unwrap();
-            text.push(char::from_u32(number.parse().unwrap()).unwrap());
-            text.push_str(rest);
-        }
-        text
-    }
-
-    #[rstest]
-    #[case::harmless("proxy-a.v4 at loopback:1001", "proxy-a.v4 at loopback:1001")]
-    #[case::end_of_statement("a;b", "a#59;b")]
-    #[case::comment("#1 %% two", "#35;1 #37;#37; two")]
-    #[case::markup("<b>bold", "#60;b>bold")]
-    #[case::mathematics("$$x$$", "#36;#36;x#36;#36;")]
-    #[case::next_line("a\nend", "a#10;end")]
-    #[case::code_fence("```", "#96;#96;#96;")]
-    #[case::text_that_would_wrap("wrap: x", "#119;rap: x")]
-    #[case::line_that_would_lose_its_end("style:#", "#115;tyle:#35;")]
-    #[case::letters_of_others("größe-日本", "größe-日本")]
-    fn what_means_something_to_mermaid_is_written_by_its_number(#[case] name: &str, #[case] expected: &str) {
-        assert_eq!(escaped(name), expected);
-        assert_eq!(shown(expected), name);
-    }
-
-    #[test]
-    fn what_turns_the_direction_of_writing_is_shown_as_in_lines() {
-        assert_eq!(shown(&escaped("a\u{202e}b\u{1b}")), r"a\u{202e}b\u{1b}");
-    }
-
-    #[rstest]
-    #[case("")]
-    #[case(" \t")]
-    fn name_without_a_letter_is_a_lane_all_the_same(#[case] name: &str) {
-        assert_eq!(escaped(name), "(no name)");
-    }
-
-    #[test]
-    fn long_sentence_is_broken_between_words_and_none_is_lost() {
-        let sentence = "it set the redirect records too late, when the connect was classified already or the socket was bound";
-        let lines = wrapped(sentence);
-        assert_eq!(lines.len(), 2);
-        assert!(lines.iter().all(|line| line.len() <= LINE), "{lines:?}");
-        assert_eq!(lines.join(" "), sentence);
     }
 }
