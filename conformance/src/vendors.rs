@@ -12,8 +12,10 @@ const PREFIX: &str = "vendor:";
 
 /// The files, by name.
 const FILES: &[(&str, &str)] = &[
+    ("azure-guest-proxy-agent", include_str!("../vendors/azure-guest-proxy-agent.yaml")),
     ("cooperative", include_str!("../vendors/cooperative.yaml")),
     ("ebpf-for-windows", include_str!("../vendors/ebpf-for-windows.yaml")),
+    ("hns-l4-proxy", include_str!("../vendors/hns-l4-proxy.yaml")),
     ("naive", include_str!("../vendors/naive.yaml")),
     ("wfp-sampler", include_str!("../vendors/wfp-sampler.yaml")),
 ];
