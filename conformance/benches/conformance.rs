@@ -13,8 +13,8 @@ use wfp_conformance::follow::{FirstSocket, Follower, Journey, Service, Transport
 use wfp_conformance::run::{Options, run_case};
 use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::{
-    Backend, Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, HostSpec, Match, Name,
-    OnUnload, Op, Place, ProcessSpec, RedirectTo, RuleSpec, SetUp, SocketFamily, StateName, TargetPidSpec,
+    Backend, Call, CalloutSpec, DecisionSpec, Endpoint, HostSpec, Match, Name, Op, Place, ProcessSpec,
+    RedirectTo, RuleSpec, SetUp, SocketFamily, StateName,
 };
 use wfp_sim::Profile;
 
@@ -26,27 +26,20 @@ fn apply(backend: &mut dyn Backend, process: &str, part: SetUp) {
 fn careful(name: &str, port: u16) -> CalloutSpec {
     let at = Some(Endpoint::new(Place::Loopback, port));
     let rule = |state, decision| RuleSpec {
+        layers: Vec::new(),
         states: vec![state],
         processes: Vec::new(),
         r#match: Match::default(),
         r#do: decision,
     };
     CalloutSpec {
-        name: name.into(),
         sublayer: 100,
-        sublayer_of: None,
-        weight: 0,
-        handle: HandleSpec::One,
-        heeds_earlier_redirect: true,
-        matching: Match::default(),
         rules: vec![
             rule(StateName::NotRedirected, DecisionSpec::Redirect),
             rule(StateName::RedirectedByOther, DecisionSpec::Redirect),
         ],
         redirect: Some(RedirectTo { process: Some(name.into()), ipv4: at.clone(), ipv6: at }),
-        context: ContextSpec::Destination,
-        target_pid: TargetPidSpec::Service,
-        on_unload: OnUnload::default(),
+        ..CalloutSpec::new(name.into())
     }
 }
 

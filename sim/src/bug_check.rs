@@ -17,15 +17,18 @@ pub enum BugCheck {
     /// A driver was unloaded while pool memory that it allocated was not freed: first parameter 0x62, of Driver Verifier
     /// with pool tracking.
     DriverVerifierDetectedViolation,
+    /// A crash whose code nobody reported.
+    NotReported,
 }
 
 impl BugCheck {
     /// Every one, with its number and its name.
-    pub const ALL: [(Self, u32, &'static str); 4] = [
+    pub const ALL: [(Self, u32, &'static str); 5] = [
         (Self::IrqlNotLessOrEqual, 0xA, "IRQL_NOT_LESS_OR_EQUAL"),
         (Self::MultipleIrpCompleteRequests, 0x44, "MULTIPLE_IRP_COMPLETE_REQUESTS"),
         (Self::PageFaultInNonpagedArea, 0x50, "PAGE_FAULT_IN_NONPAGED_AREA"),
         (Self::DriverVerifierDetectedViolation, 0xC4, "DRIVER_VERIFIER_DETECTED_VIOLATION"),
+        (Self::NotReported, 0, "CODE_NOT_REPORTED"),
     ];
 
     /// The one with this name.
@@ -42,6 +45,7 @@ impl BugCheck {
             Self::MultipleIrpCompleteRequests => "MULTIPLE_IRP_COMPLETE_REQUESTS",
             Self::PageFaultInNonpagedArea => "PAGE_FAULT_IN_NONPAGED_AREA",
             Self::DriverVerifierDetectedViolation => "DRIVER_VERIFIER_DETECTED_VIOLATION",
+            Self::NotReported => "CODE_NOT_REPORTED",
         }
     }
 }

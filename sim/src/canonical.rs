@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ids::{
-    ContextId, EventHandle, FlowId, IrpHandle, PendingId, Pid, PortHandle, SocketHandle, SocketId,
+    ClassifyHandle, ContextId, EventHandle, FlowId, IrpHandle, PendingId, Pid, PortHandle, SocketHandle,
+    SocketId,
 };
 use crate::memory::{Moves, Pointer};
 use crate::profile::Profile;
@@ -60,6 +61,17 @@ impl World {
             .pending
             .iter()
             .map(|(id, pending)| (renumber.pending(*id), pending.renumbered(&renumber, profile)))
+            .collect();
+        let outstanding = self.classify_handles.keys().chain(self.pended.keys());
+        let mut outstanding: Vec<ClassifyHandle> = outstanding.copied().collect();
+        outstanding.sort_unstable();
+        let classifies = dense(outstanding.iter(), ClassifyHandle);
+        world.classify_handles =
+            self.classify_handles.iter().map(|(handle, callout)| (classifies[handle], *callout)).collect();
+        world.pended = self
+            .pended
+            .iter()
+            .map(|(handle, pended)| (classifies[handle], pended.renumbered(&renumber, &classifies, profile)))
             .collect();
         world.notifications = self.notifications.renumbered(&renumber);
         world.irps = self.irps.renumbered(&renumber, profile);

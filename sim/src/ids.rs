@@ -48,6 +48,8 @@ ids! {
     FilterId(u64);
     /// A registered callout.
     CalloutId(u32);
+    /// What `FwpsAcquireClassifyHandle0` returns: a classify that outlives its call.
+    ClassifyHandle(u64);
     /// A call that has not completed yet.
     PendingId(u64);
     /// What `WSACreateEvent` returns: one process's event object.

@@ -100,8 +100,8 @@ pub use control_code::ControlCode;
 pub use engine::Vendor;
 pub use error::WinsockError;
 pub use ids::{
-    Caller, CalloutId, ContextId, DriverId, EventHandle, FilterId, FlowId, HostId, IrpHandle, PendingId, Pid,
-    PortHandle, RedirectHandle, SocketHandle, SocketId, SublayerId, Tid,
+    Caller, CalloutId, ClassifyHandle, ContextId, DriverId, EventHandle, FilterId, FlowId, HostId, IrpHandle,
+    PendingId, Pid, PortHandle, RedirectHandle, SocketHandle, SocketId, SublayerId, Tid,
 };
 pub use ioctl::{Cause, IoctlBuffers, PRECEDENCE, SocketError, SpiAnswer, SpiPointers};
 pub use kernel_error::KernelError;

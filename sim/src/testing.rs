@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::control_message::{IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO_IP, IPPROTO_IPV6};
 use crate::datagram::Message;
-use crate::engine::{Policy, Redirect, Target, Vendor};
+use crate::engine::{Filter, LayerKind, Policy, Program, Redirect, Target, Vendor};
 use crate::error::WinsockError;
 use crate::ids::{Caller, CalloutId, RedirectHandle, SocketHandle};
 use crate::profile::{Field, Profile};
@@ -78,9 +78,9 @@ impl Machine {
     }
 
     /// A callout that no filter names yet, of a driver that has nothing else.
-    pub(crate) fn callout(&mut self, name: &str, policy: Policy) -> CalloutId {
+    pub(crate) fn callout(&mut self, name: &str, program: impl Into<Program>) -> CalloutId {
         let driver = self.w.load_driver(name);
-        self.w.fwps_callout_register(driver, name, policy).unwrap()
+        self.w.fwps_callout_register(driver, name, program).unwrap()
     }
 
     /// A callout that sees every connect, of a driver that has nothing else.
@@ -106,6 +106,22 @@ impl Machine {
         let name = format!("redirector {}", driver.0).into();
         self.w.install(Vendor { driver, name, sublayer_weight: weight, policy }).unwrap();
         handle
+    }
+
+    /// A callout of this name that is asked about everything at layers of these kinds, in a sublayer of its own.
+    pub(crate) fn asked_at(
+        &mut self,
+        kinds: &[LayerKind],
+        name: &str,
+        sublayer_weight: u16,
+        program: impl Into<Program>,
+    ) -> CalloutId {
+        let callout = self.callout(name, program);
+        let sublayer = self.w.fwpm_sublayer_add(sublayer_weight);
+        for layer in kinds.iter().flat_map(|kind| kind.both()) {
+            self.w.fwpm_filter_add(Filter::asking(layer, sublayer, callout)).unwrap();
+        }
+        callout
     }
 
     /// A listening socket of the service, at this port of loopback.

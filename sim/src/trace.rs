@@ -7,7 +7,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::engine::{Action, Layer};
+use crate::bug_check::BugCheck;
+use crate::engine::{Action, ClassifyOut, Flags, Incoming, Layer, LayerKind, Verdict};
 use crate::error::WinsockError;
 use crate::ids::{CalloutId, FilterId, FlowId, Pid, RedirectHandle, SocketId};
 use crate::records::{Records, RedirectState};
@@ -49,14 +50,12 @@ pub struct ConnectTrace {
     pub socket: SocketId,
     /// The protocol of that socket. Of the others than TCP, `connect` and the first datagram of each flow are classified.
     pub protocol: Protocol,
-    /// Where it was classified.
-    pub layer: Layer,
     /// The destination that the caller gave.
     pub destination: SocketAddr,
     /// The records that were set on the socket.
     pub records: Option<Arc<Records>>,
-    /// What each callout saw and did, in the order in which they were asked.
-    pub inspections: Vec<Inspection>,
+    /// Each layer that was asked, in this order: CONNECT_REDIRECT always, others where a filter matched.
+    pub classifies: Vec<ClassifyTrace>,
     /// Where it went in the end.
     pub target: SocketAddr,
     /// What became of the last redirect, if there was one.
@@ -67,21 +66,79 @@ pub struct ConnectTrace {
 }
 
 impl ConnectTrace {
-    /// The redirect state that each callout was told, in the order in which they were asked.
+    /// What each callout saw and did at CONNECT_REDIRECT, in the order in which they were asked.
+    #[must_use]
+    pub fn inspections(&self) -> Vec<&Inspection> {
+        let there =
+            self.classifies.iter().filter(|classify| classify.layer.kind == LayerKind::ConnectRedirect);
+        there.flat_map(|classify| &classify.inspections).collect()
+    }
+
+    /// The redirect state that each callout was told at CONNECT_REDIRECT, in the order in which they were asked.
     #[must_use]
     pub fn states(&self) -> Vec<RedirectState> {
-        self.inspections.iter().map(|inspection| inspection.state).collect()
+        self.inspections().into_iter().map(|inspection| inspection.state).collect()
     }
 }
 
-/// What one callout saw of a connect, and what it did.
+/// A classify at one layer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClassifyTrace {
+    /// The layer.
+    pub layer: Layer,
+    /// The flags that every callout was shown.
+    pub flags: Flags,
+    /// The local address and port; unspecified and 0 where they are not chosen yet.
+    pub local: SocketAddr,
+    /// The remote address and port; none at the bind layers.
+    pub remote: Option<SocketAddr>,
+    /// `ORIGINAL_DESTINATION` in the metadata.
+    pub original_destination: Option<SocketAddr>,
+    /// `LOCAL_REDIRECT_TARGET_PID` in the metadata.
+    pub target_pid: Option<u32>,
+    /// What each filter that matched made of it, in the order in which they were asked.
+    pub inspections: Vec<Inspection>,
+    /// What arbitration made of that.
+    pub end: ClassifyEnd,
+}
+
+impl ClassifyTrace {
+    /// Nobody was asked.
+    pub(crate) fn new(seen: &Incoming<'_>) -> Self {
+        Self {
+            layer: seen.layer,
+            flags: seen.flags,
+            local: seen.local,
+            remote: seen.remote,
+            original_destination: seen.original_destination,
+            target_pid: seen.local_redirect_target_pid,
+            inspections: Vec::new(),
+            end: ClassifyEnd::Decided(None),
+        }
+    }
+}
+
+/// How a classify ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClassifyEnd {
+    /// By this verdict; none where nobody decided, which permits.
+    Decided(Option<Verdict>),
+    /// A callout pended it.
+    Pended,
+    /// It never ends: a callout broke a rule.
+    Never,
+    /// Windows did not survive it.
+    BugCheck(BugCheck),
+}
+
+/// What one callout saw, and what it did.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Inspection {
-    /// The callout.
-    pub callout: CalloutId,
+    /// The callout; none where the filter decided by itself.
+    pub callout: Option<CalloutId>,
     /// The name that it was registered with.
     pub name: Arc<str>,
-    /// The filter that called it.
+    /// The filter that matched.
     pub filter: FilterId,
     /// The redirect handle that it asked with, if it has one.
     pub handle: Option<RedirectHandle>,
@@ -92,17 +149,21 @@ pub struct Inspection {
     /// What callouts before it made of the request in the same classify, latest first: the chain of
     /// `previousVersion`.
     pub previous_versions: Vec<PreviousVersion>,
+    /// Whether it had the right to write.
+    pub write_right: bool,
     /// What it did.
     pub action: Action,
+    /// The decision of the layer after it, and whether lower sublayers may change that.
+    pub carried: ClassifyOut,
 }
 
-/// A version of `FWPS_CONNECT_REQUEST0` that an earlier callout of the same classify made.
+/// A version of the request that an earlier callout of the same classify made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PreviousVersion {
     /// `modifierFilterId`.
     pub modifier: FilterId,
-    /// `remoteAddressAndPort`.
-    pub remote: SocketAddr,
+    /// `remoteAddressAndPort`; at BIND_REDIRECT `localAddressAndPort`.
+    pub address: SocketAddr,
     /// `localRedirectHandle`.
     pub handle: Option<RedirectHandle>,
 }
@@ -142,10 +203,10 @@ impl fmt::Display for ConnectTrace {
             _ if self.result == Err(WinsockError::WSA_IO_PENDING) => "connects a datagram socket",
             _ => "sends the first datagram",
         };
-        let Self { image, pid, protocol, destination, layer, .. } = self;
+        let Self { image, pid, protocol, destination, .. } = self;
         match protocol {
-            Protocol::Tcp => write!(f, "{image} (pid {pid}) {does} to {destination} at {layer}")?,
-            _ => write!(f, "{image} (pid {pid}) {does} ({protocol}) to {destination} at {layer}")?,
+            Protocol::Tcp => write!(f, "{image} (pid {pid}) {does} to {destination}")?,
+            _ => write!(f, "{image} (pid {pid}) {does} ({protocol}) to {destination}")?,
         }
         match &self.records {
             None => f.write_str(", without records")?,
@@ -155,8 +216,8 @@ impl fmt::Display for ConnectTrace {
                 write!(f, ", with records of handles {}", handles.join(", "))?;
             }
         }
-        for inspection in &self.inspections {
-            write!(f, "\n  {inspection}")?;
+        for classify in &self.classifies {
+            write!(f, "\n  {classify}")?;
         }
         f.write_str("\n  ")?;
         if let Some(redirect) = &self.redirect {
@@ -174,14 +235,51 @@ impl fmt::Display for ConnectTrace {
     }
 }
 
+impl fmt::Display for ClassifyTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.layer)?;
+        if self.layer.kind != LayerKind::ConnectRedirect
+            && let Some(remote) = self.remote
+        {
+            write!(f, " to {remote}")?;
+        }
+        if self.flags != Flags::NONE {
+            write!(f, " ({})", self.flags)?;
+        }
+        for inspection in &self.inspections {
+            write!(f, "\n    {inspection}")?;
+        }
+        write!(f, "{}", self.end)
+    }
+}
+
+impl fmt::Display for ClassifyEnd {
+    /// A permit goes without saying.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decided(None | Some(Verdict::Permit)) => Ok(()),
+            Self::Decided(Some(Verdict::Block)) => f.write_str("\n    blocked"),
+            Self::Pended => f.write_str("\n    waits for the driver"),
+            Self::Never => f.write_str("\n    never completes"),
+            Self::BugCheck(bug_check) => write!(f, "\n    bug check {bug_check}"),
+        }
+    }
+}
+
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.name)?;
+        if self.callout.is_none() {
+            return write!(f, " ({}): {}", self.filter, self.action);
+        }
         match self.handle {
             Some(handle) => write!(f, " (handle {handle})")?,
             None => f.write_str(" (without a handle)")?,
         }
         write!(f, ": {}", self.state)?;
+        if !self.write_right {
+            f.write_str(", without the right to write")?;
+        }
         if let Some(bytes) = self.context_bytes {
             write!(f, ", its context of {bytes} bytes")?;
         }
@@ -194,7 +292,7 @@ impl fmt::Display for Inspection {
 
 impl fmt::Display for PreviousVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "after filter {} redirected to {}", self.modifier, self.remote)?;
+        write!(f, "after filter {} changed it to {}", self.modifier, self.address)?;
         match self.handle {
             Some(handle) => write!(f, " with handle {handle}"),
             None => f.write_str(" without a handle"),
@@ -253,17 +351,20 @@ mod tests {
     fn trace_tells_who_saw_what_at_each_hop() {
         let text: Vec<String> = two_vendors().iter().map(ToString::to_string).collect();
         let expected = "\
-app.exe (pid 4) connects to 203.0.113.9:443 at ALE_CONNECT_REDIRECT_V4, without records
-  a (handle 4096): NOT_REDIRECTED; redirects to 127.0.0.1:1001
-  b (handle 4104): NOT_REDIRECTED, after filter 3 redirected to 127.0.0.1:1001 with handle 4096; permits, as another redirected already
+app.exe (pid 4) connects to 203.0.113.9:443, without records
+  ALE_CONNECT_REDIRECT_V4
+    a (handle 4096): NOT_REDIRECTED; redirects to 127.0.0.1:1001
+    b (handle 4104): NOT_REDIRECTED, after filter 3 changed it to 127.0.0.1:1001 with handle 4096; permits, as another redirected already
   redirected to this host with handle 4096: connected to 127.0.0.1:1001, connection 2
-service.exe (pid 12) connects to 203.0.113.9:443 at ALE_CONNECT_REDIRECT_V4, with records of handles 4096
-  a (handle 4096): REDIRECTED_BY_SELF, its context of 128 bytes; permits
-  b (handle 4104): REDIRECTED_BY_OTHER; redirects to 127.0.0.1:1002
+service.exe (pid 12) connects to 203.0.113.9:443, with records of handles 4096
+  ALE_CONNECT_REDIRECT_V4 (IS_PROXY_CONNECTION)
+    a (handle 4096): REDIRECTED_BY_SELF, its context of 128 bytes; permits
+    b (handle 4104): REDIRECTED_BY_OTHER; redirects to 127.0.0.1:1002
   redirected to this host with handle 4104: connected to 127.0.0.1:1002, connection 3
-service.exe (pid 12) connects to 203.0.113.9:443 at ALE_CONNECT_REDIRECT_V4, with records of handles 4096, 4104
-  a (handle 4096): PREVIOUSLY_REDIRECTED_BY_SELF, its context of 128 bytes; permits
-  b (handle 4104): REDIRECTED_BY_SELF, its context of 128 bytes; permits
+service.exe (pid 12) connects to 203.0.113.9:443, with records of handles 4096, 4104
+  ALE_CONNECT_REDIRECT_V4 (IS_PROXY_CONNECTION)
+    a (handle 4096): PREVIOUSLY_REDIRECTED_BY_SELF, its context of 128 bytes; permits
+    b (handle 4104): REDIRECTED_BY_SELF, its context of 128 bytes; permits
   connected to 203.0.113.9:443, connection 4";
         assert_eq!(text.join("\n"), expected);
     }

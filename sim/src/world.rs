@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::bug_check::BugCheck;
 use crate::control_message::Layout;
-use crate::engine::{Engine, RedirectContext};
+use crate::engine::{CalloutStates, Contexts, Engine, Machinery, RedirectContext};
 use crate::ids::{
-    Caller, ContextId, FlowId, HostId, PendingId, Pid, RedirectHandle, SocketHandle, SocketId, Tid,
+    Caller, ClassifyHandle, ContextId, DriverId, FlowId, HostId, PendingId, Pid, RedirectHandle,
+    SocketHandle, SocketId, Tid,
 };
 use crate::memory::{Memory, Pointer};
 use crate::overlapped::Notifications;
 use crate::profile::Profile;
-use crate::socket::{Flow, Pending, PortSpace, Socket};
+use crate::records::Records;
+use crate::socket::{Flow, PendedClassify, Pending, PortSpace, Socket};
 use crate::wsk::Irps;
 
 /// A machine with its processes, sockets, callouts, redirect records and contexts, and the hosts around it.
@@ -39,6 +42,14 @@ pub struct World {
     pub(crate) pending: BTreeMap<PendingId, Pending>,
     pub(crate) notifications: Notifications,
     pub(crate) irps: Irps,
+    /// What callouts keep from one call to the next.
+    pub(crate) callout_states: CalloutStates,
+    /// Classify handles that drivers acquired and did not release.
+    pub(crate) classify_handles: BTreeMap<ClassifyHandle, DriverId>,
+    /// Classifies that wait until a driver completes them.
+    pub(crate) pended: BTreeMap<ClassifyHandle, PendedClassify>,
+    /// The last thing that Windows would not have survived.
+    pub(crate) bug_check: Option<BugCheck>,
     /// Whether the network subsystem of the local host has failed.
     pub(crate) network_down: bool,
     /// Milliseconds since the start.
@@ -56,11 +67,20 @@ struct Next {
     context: u64,
     pending: u64,
     handle: u64,
+    classify: u64,
 }
 
 impl Next {
-    const FIRST: Self =
-        Self { process: 4, socket: 1, descriptor: 0x100, flow: 1, context: 1, pending: 1, handle: 0x1000 };
+    const FIRST: Self = Self {
+        process: 4,
+        socket: 1,
+        descriptor: 0x100,
+        flow: 1,
+        context: 1,
+        pending: 1,
+        handle: 0x1000,
+        classify: 1,
+    };
 }
 
 /// A process and what of it bears on redirection.
@@ -125,6 +145,10 @@ impl World {
             pending: BTreeMap::new(),
             notifications: Notifications::default(),
             irps: Irps::default(),
+            callout_states: CalloutStates::new(),
+            classify_handles: BTreeMap::new(),
+            pended: BTreeMap::new(),
+            bug_check: None,
             network_down: false,
             now: 0,
             next: Next::FIRST,
@@ -306,6 +330,27 @@ impl World {
             + self.pending.len()
             + self.notifications.live()
             + self.irps.live()
+            + self.classify_handles.len()
+            + self.pended.len()
+    }
+
+    // The filter engine.
+
+    /// The bug check of a driver's fault, if one came since the last question. The model goes on after it; Windows would
+    /// not.
+    pub fn take_bug_check(&mut self) -> Option<BugCheck> {
+        self.bug_check.take()
+    }
+
+    /// What a classify of a connection with these records needs.
+    pub(crate) fn machinery<'a>(&'a mut self, records: Option<&'a Records>) -> Machinery<'a> {
+        Machinery {
+            engine: &self.engine,
+            profile: &self.profile,
+            contexts: Contexts { all: &self.contexts, records },
+            states: &mut self.callout_states,
+            next_handle: &mut self.next.classify,
+        }
     }
 
     // Numbers.
@@ -355,6 +400,7 @@ impl World {
                     + self.notifications.events.len()
                     + self.notifications.ports.len()
                     + self.irps.live()) as u64,
+            classify: count(Next::FIRST.classify, self.classify_handles.len() + self.pended.len()),
             ..self.next
         };
     }

@@ -88,7 +88,7 @@ struct Cell {
 impl Cell {
     fn of(ending: &Ending) -> Self {
         let first = &ending.hops[0];
-        let asked = first.at_connect.iter().chain(&first.hop).map(|hop| hop.inspections.len()).sum();
+        let asked = first.at_connect.iter().chain(&first.hop).map(|hop| hop.inspections().count()).sum();
         let fetched = Fetched::all(&first.then);
         let mark = match (ending.end, fetched.as_slice()) {
             (End::Reached, [Fetched::Records, Fetched::Context]) => "both",

@@ -190,7 +190,7 @@ proptest! {
         let last = ending.hops.last().unwrap();
         prop_assert_eq!(last.accepted_by.as_deref(), Some("server:443"));
         for (number, vendor) in visited.iter().enumerate() {
-            let seen = last.hop.as_ref().unwrap().inspections.iter().find(|seen| seen.callout == vendor.callout.name);
+            let seen = last.hop.as_ref().unwrap().inspections().find(|seen| seen.callout == vendor.callout.name);
             let state = if number + 1 == visited.len() {
                 StateName::RedirectedBySelf
             } else {

@@ -174,7 +174,7 @@ proptest! {
         let mut expected = vec![RedirectState::PreviouslyRedirectedBySelf; 7];
         expected.push(RedirectState::RedirectedBySelf);
         prop_assert_eq!(last.states(), expected, "the first of them too");
-        prop_assert!(last.inspections.iter().all(|inspection| inspection.context_bytes == Some(15)));
+        prop_assert!(last.inspections().iter().all(|inspection| inspection.context_bytes == Some(15)));
         prop_assert_eq!(chain.w.live_contexts(), 8);
     }
 

@@ -281,6 +281,7 @@ fn meaning_of_state(state: StateName) -> &'static str {
 
 fn meaning_of_bug_check(bug_check: BugCheck) -> &'static str {
     match bug_check {
+        BugCheck::NotReported => "A crash that somebody reported without its code.",
         BugCheck::IrqlNotLessOrEqual => "A driver called a function at a level that it does not allow.",
         BugCheck::DriverVerifierDetectedViolation => {
             "A driver was unloaded while pool memory that it had allocated, a redirect context for instance, was not freed (first parameter 0x62, Driver Verifier with pool tracking)."

@@ -26,6 +26,8 @@ pub enum End {
     Closed,
     /// It goes on and nothing happens.
     Stalled,
+    /// Windows crashed.
+    BugCheck,
     /// It goes round for ever.
     Loop,
     /// Nobody knows: the backend does not show what the kernel does, and the bound was reached.
@@ -43,6 +45,7 @@ impl End {
             Self::Blocked => "blocked",
             Self::Closed => "closed",
             Self::Stalled => "stalled",
+            Self::BugCheck => "bug_check",
             Self::Loop => "loop",
             Self::NotEnded => "not_ended",
         }

@@ -107,13 +107,13 @@ fn leaves_no_records(hop: &HopReport) -> bool {
 
 /// Whether a callout redirects any of these connects.
 pub(crate) fn redirects(hops: &[HopReport]) -> bool {
-    let seen = hops.iter().filter_map(|hop| hop.hop.as_ref()).flat_map(|hop| &hop.inspections);
+    let seen = hops.iter().filter_map(|hop| hop.hop.as_ref()).flat_map(|hop| hop.inspections());
     seen.into_iter().any(|seen| matches!(seen.did, Did::Redirect(_)))
 }
 
 /// Whether a callout redirected although it was told that it had done so before.
 fn ignores_own_state(hop: &Hop) -> bool {
-    hop.inspections.iter().any(|seen| {
+    hop.inspections().any(|seen| {
         let own = matches!(seen.state, StateName::RedirectedBySelf | StateName::PreviouslyRedirectedBySelf);
         own && matches!(seen.did, Did::Redirect(_))
     })

@@ -155,6 +155,7 @@ impl Follower {
             if observation.outcome == Outcome::Pending {
                 observation = Self::wait_for_connect(backend, &dialled.process)?;
             }
+            let crashed = matches!(observation.outcome, Outcome::BugCheck(_));
             let error = observation.error();
             hops.push(HopReport {
                 by: dialled.by,
@@ -168,6 +169,9 @@ impl Follower {
                 accepted_by: None,
                 then: Vec::new(),
             });
+            if crashed {
+                return Ok(Ending::new(End::BugCheck, hops));
+            }
             match key {
                 Some(key) => {
                     if let Some(first) = seen.iter().position(|earlier| *earlier == key) {

@@ -126,6 +126,10 @@ impl Player<'_> {
             let spec = Arc::new(callout.spec(name, &case.services));
             self.apply(name, 0, None, Call::SetUp(SetUp::InstallCallout(spec)))?;
         }
+        for (name, filter) in &case.filters {
+            let part = SetUp::AddFilter { name: Name::clone(name), filter: filter.clone() };
+            self.apply(name, 0, None, Call::SetUp(part))?;
+        }
         for (name, host) in &case.hosts {
             let tcp = host.listen.iter().map(|port| (*port, "", Transport::Tcp));
             let udp = host.listen_udp.iter().map(|port| (*port, "/udp", Transport::Udp));
@@ -363,7 +367,7 @@ impl Player<'_> {
         if !self.backend.features().contains(&Feature::KernelView) {
             return Ok(None);
         }
-        let mut left = 0;
+        let (mut left, mut kept) = (0, 0);
         for callout in loaded.case.callouts.keys() {
             let account = self.ask_kernel(Call::Account { callout: Name::clone(callout) })?.account;
             let account = account.unwrap_or_default();
@@ -374,10 +378,11 @@ impl Player<'_> {
                 return Ok(Some(Failure { step: 0, expected, observed: account.to_string(), span }));
             }
             left += account.contexts;
+            kept += account.classify_handles + account.pended_classifies;
         }
         let contexts = self.ask_kernel(Call::CountContexts {})?.count.unwrap_or(0);
         let all = self.ask_kernel(Call::CountAll {})?.count.unwrap_or(0);
-        if contexts == left && all == left {
+        if contexts == left && all == left + kept {
             return Ok(None);
         }
         let span = self.loaded.tree.span.clone();

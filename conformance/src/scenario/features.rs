@@ -3,7 +3,7 @@
 use wfp_sim::ControlCode;
 
 use super::expect::Expect;
-use super::format::Case;
+use super::format::{Callout, Case};
 use crate::follow::{Destination, DialFamily, End, ListenFamilies, Transport};
 use crate::vocabulary::{
     Call, Feature, Features, LOCAL, PointerKind, SizeReturned, SocketFamily, SocketProtocol, WskCode,
@@ -19,6 +19,10 @@ pub(super) fn of(case: &Case) -> Features {
     };
     needs(!case.callouts.is_empty(), Feature::Redirect);
     needs(case.callouts.len() > 1, Feature::MultiVendor);
+    needs(
+        !case.filters.is_empty() || case.callouts.values().any(Callout::needs_filter_engine),
+        Feature::FilterEngine,
+    );
     needs(case.hosts.iter().any(|(name, _)| &**name != LOCAL), Feature::RemoteHost);
     needs(!case.profile.is_empty(), Feature::Profile);
     needs(!case.leaks.is_empty(), Feature::KernelView);
@@ -110,6 +114,9 @@ fn features_of(call: &Call) -> Vec<Feature> {
         Call::SendMessage(send) => invalid(&[send.control.pointer]),
         Call::AcceptEx { .. } | Call::Connect { ex: true, .. } => vec![Feature::ExtensionFunctions],
         Call::Duplicate { .. } => vec![Feature::Duplicate],
+        Call::AddFilter(_) | Call::RemoveFilter { .. } | Call::CompleteClassify { .. } => {
+            vec![Feature::FilterEngine]
+        }
         Call::OriginalDestination { .. } => vec![Feature::OriginalDestination],
         Call::Advance { .. } => vec![Feature::VirtualTime],
         Call::KernelCall(_) | Call::UnloadDriver { .. } => vec![Feature::DriverCalls],

@@ -10,9 +10,9 @@ use super::expect::Expect;
 use crate::follow::{ListenFamilies, Service, Transport};
 use crate::regressions::{Regression, Role};
 use crate::vocabulary::{
-    Account, Call, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, Feature, HandleSpec, Length, Match,
-    Name, OnUnload, Place, ProcessSpec, RedirectTo, RuleSpec, SocketFamily, SocketState, StateName,
-    TargetPidSpec,
+    Account, Call, CalloutAction, CalloutSpec, ContextSpec, DecisionSpec, Endpoint, Feature, FilterSpec,
+    HabitsSpec, HandleSpec, LayerName, Length, Match, Name, OnUnload, PendSpec, Place, ProcessSpec,
+    RedirectTo, RuleSpec, SocketFamily, SocketState, StateName, TargetPidSpec,
 };
 
 /// The version of the format, which each file names in its key `schema`.
@@ -50,6 +50,9 @@ pub struct Case {
     /// Callouts by name.
     #[serde(default)]
     pub callouts: IndexMap<Name, Callout>,
+    /// Filters that permit or block by themselves, by name.
+    #[serde(default)]
+    pub filters: IndexMap<Name, FilterSpec>,
     /// Redirect services by name.
     #[serde(default)]
     pub services: IndexMap<Name, Service>,
@@ -154,9 +157,28 @@ pub struct Callout {
     /// Another callout, written before this one, whose sublayer it shares; by default it has one of its own.
     #[serde(default)]
     pub sublayer_of: Option<Name>,
+    /// The layers that its filters are at.
+    #[serde(default = "connect_redirect")]
+    pub layers: Vec<LayerName>,
     /// The weight of its filters in that sublayer.
     #[serde(default)]
     pub weight: u64,
+    /// How its filters call it.
+    #[serde(default)]
+    pub action: CalloutAction,
+    /// `FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT` of its filters.
+    #[serde(default)]
+    pub clear_action_right: bool,
+    /// How it keeps the rules of the functions that it calls.
+    #[serde(default)]
+    pub habits: HabitsSpec,
+    /// What it does with requests that it pends.
+    #[serde(default)]
+    pub pend: PendSpec,
+    /// The local address that it gives to sockets and connections, with port 0, as their port stays: `local:0` for this
+    /// machine's own address.
+    #[serde(default)]
+    pub rebind_to: Option<Endpoint>,
     /// The service that it redirects to.
     #[serde(default)]
     pub redirect_to: Option<Name>,
@@ -197,6 +219,10 @@ fn middle() -> u16 {
     0x8000
 }
 
+fn connect_redirect() -> Vec<LayerName> {
+    vec![LayerName::ConnectRedirect]
+}
+
 fn yes() -> bool {
     true
 }
@@ -208,6 +234,7 @@ impl Callout {
         let mut rules = self.rules.clone();
         if !self.exempt.is_empty() {
             rules.push(RuleSpec {
+                layers: Vec::new(),
                 states: Vec::new(),
                 processes: self.exempt.clone(),
                 r#match: Match::default(),
@@ -215,6 +242,7 @@ impl Callout {
             });
         }
         rules.extend(StateName::ALL.into_iter().map(|state| RuleSpec {
+            layers: Vec::new(),
             states: vec![state],
             processes: Vec::new(),
             r#match: Match::default(),
@@ -224,7 +252,13 @@ impl Callout {
             name: Name::clone(name),
             sublayer: self.sublayer,
             sublayer_of: self.sublayer_of.clone(),
+            layers: self.layers.clone(),
             weight: self.weight,
+            action: self.action,
+            clear_action_right: self.clear_action_right,
+            habits: self.habits,
+            pend: self.pend,
+            rebind_to: self.rebind_to.clone(),
             handle: self.handle,
             heeds_earlier_redirect: self.heeds_earlier_redirect,
             matching: self.r#match.clone(),
@@ -234,6 +268,21 @@ impl Callout {
             target_pid: self.target_pid,
             on_unload: self.on_unload,
         }
+    }
+
+    /// Whether it does more than redirect by the rules at connect-redirect.
+    pub(super) fn needs_filter_engine(&self) -> bool {
+        let simple = |decision: &DecisionSpec| {
+            matches!(
+                decision,
+                DecisionSpec::Permit | DecisionSpec::Continue | DecisionSpec::Block | DecisionSpec::Redirect
+            )
+        };
+        self.layers != connect_redirect()
+            || self.habits != HabitsSpec::default()
+            || self.action != CalloutAction::default()
+            || self.clear_action_right
+            || !self.in_state.values().chain(self.rules.iter().map(|rule| &rule.r#do)).all(simple)
     }
 
     /// What the documents ask for in a state.
@@ -369,7 +418,7 @@ pub struct Follow {
 }
 
 /// The keys of a case that a file can say once for all of its cases: the ground that they start from.
-pub(super) const GROUND_KEYS: [&str; 10] = [
+pub(super) const GROUND_KEYS: [&str; 11] = [
     "requirements",
     "regressions",
     "features",
@@ -377,6 +426,7 @@ pub(super) const GROUND_KEYS: [&str; 10] = [
     "hosts",
     "processes",
     "callouts",
+    "filters",
     "services",
     "leaks",
     "variants",

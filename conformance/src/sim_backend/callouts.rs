@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use wfp_sim::engine::{
-    Condition, Context, Decision, Filter, Handles, LayerKind, Policy, Processes, Redirect, Rule, States,
-    Target, Test,
+    AfterAcquire, ClassifyOut, Completion, Condition, Context, Decision, Filter, FilterAction, Flags, Habits,
+    Handles, Layer, LayerKind, Layers, Pend, Policy, Processes, Reauthorize, Rebind, Redirect, Rule, States,
+    Target, Test, Verdict, WriteRight,
 };
 use wfp_sim::{
     CalloutId, DriverId, FilterId, KernelError, Pid, Protocol, RedirectHandle, RedirectState, SublayerId,
@@ -14,8 +15,9 @@ use wfp_sim::{
 
 use super::addresses::Addresses;
 use crate::vocabulary::{
-    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, IpProtocol, Match, Name, OnUnload,
-    RuleSpec, SocketFamily, TargetPidSpec,
+    AfterAcquireSpec, CalloutAction, CalloutSpec, CompletionSpec, ContextSpec, DecisionSpec, Endpoint,
+    FilterSpec, FilterVerdict, FlagName, HabitsSpec, HandleSpec, IpProtocol, LayerName, Match, Name,
+    OnUnload, ReauthorizeSpec, RuleSpec, SocketFamily, TargetPidSpec, WriteRightSpec,
 };
 
 /// The most that the profile field `context-limit` can say. What is larger is too large by however much.
@@ -27,6 +29,8 @@ pub(super) struct Callouts {
     installed: BTreeMap<Name, Installed>,
     names: BTreeMap<CalloutId, Name>,
     handle_names: BTreeMap<RedirectHandle, Name>,
+    /// Those that decide by themselves.
+    filters: BTreeMap<Name, Vec<FilterId>>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,12 +66,17 @@ impl Callouts {
                 v6: self.create_handle(world, driver, &format!("{}.v6", spec.name).into())?,
             },
         };
-        let redirect = redirect(spec, addresses, &pid)?;
+        let means = Means::of(spec, addresses, &pid)?;
         let mut rules = Vec::new();
         for rule in &spec.rules {
-            rules.extend(rules_of(rule, redirect.as_ref(), addresses, &pid)?);
+            rules.extend(rules_of(rule, &means, addresses, &pid)?);
         }
-        let policy = Policy { handles, heeds_earlier_redirect: spec.heeds_earlier_redirect, rules };
+        let policy = Policy {
+            handles,
+            heeds_earlier_redirect: spec.heeds_earlier_redirect,
+            habits: habits(spec.habits),
+            rules,
+        };
 
         let sublayer = match &spec.sublayer_of {
             Some(other) => self.get(other)?.sublayer,
@@ -76,9 +85,19 @@ impl Callouts {
         let callout = world.fwps_callout_register(driver, &spec.name, policy.clone()).map_err(refused)?;
         let mut filters = Vec::new();
         for conditions in alternatives(&spec.matching, addresses)? {
-            for layer in LayerKind::ConnectRedirect.both() {
-                let conditions = conditions.clone();
-                let filter = Filter { layer, sublayer, weight: spec.weight, conditions, callout };
+            for layer in layers(&spec.layers) {
+                let filter = Filter {
+                    layer,
+                    sublayer,
+                    weight: spec.weight,
+                    conditions: conditions.clone(),
+                    action: match spec.action {
+                        CalloutAction::Unknown => FilterAction::CalloutUnknown(callout),
+                        CalloutAction::Terminating => FilterAction::CalloutTerminating(callout),
+                        CalloutAction::Inspection => FilterAction::CalloutInspection(callout),
+                    },
+                    clear_action_right: spec.clear_action_right,
+                };
                 filters.push(world.fwpm_filter_add(filter).map_err(refused)?);
             }
         }
@@ -126,6 +145,50 @@ impl Callouts {
         }
     }
 
+    pub(super) fn add_filter(
+        &mut self,
+        world: &mut World,
+        addresses: &Addresses,
+        name: &Name,
+        spec: &FilterSpec,
+    ) -> Result<(), String> {
+        let sublayer = match &spec.sublayer_of {
+            Some(other) => self.get(other)?.sublayer,
+            None => world.fwpm_sublayer_add(spec.sublayer),
+        };
+        let mut filters = Vec::new();
+        for conditions in alternatives(&spec.r#match, addresses)? {
+            for layer in layers(&spec.layers) {
+                let filter = Filter {
+                    layer,
+                    sublayer,
+                    weight: spec.weight,
+                    conditions: conditions.clone(),
+                    action: match spec.action {
+                        FilterVerdict::Permit => FilterAction::Permit,
+                        FilterVerdict::Block => FilterAction::Block,
+                    },
+                    clear_action_right: spec.clear_action_right,
+                };
+                filters.push(world.fwpm_filter_add(filter).map_err(refused)?);
+            }
+        }
+        self.filters.insert(Name::clone(name), filters);
+        Ok(())
+    }
+
+    pub(super) fn remove_filter(&mut self, world: &mut World, name: &Name) -> Result<(), String> {
+        let filters = self.filters.remove(name).ok_or_else(|| format!("there is no filter `{name}`"))?;
+        for filter in filters {
+            world.fwpm_filter_delete(filter).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn id(&self, name: &Name) -> Result<CalloutId, String> {
+        Ok(self.get(name)?.id)
+    }
+
     pub(super) fn get(&self, name: &Name) -> Result<&Installed, String> {
         self.installed.get(name).ok_or_else(|| format!("no callout `{name}` is installed"))
     }
@@ -138,10 +201,12 @@ impl Callouts {
         self.names.get(&callout).cloned().unwrap_or_else(|| "?".into())
     }
 
-    /// The callout that a filter calls.
+    /// The callout that a filter calls, or the name of one that decides by itself.
     pub(super) fn name_of_filter(&self, filter: FilterId) -> Name {
-        let owner = self.installed.iter().find(|(_, installed)| installed.filters.contains(&filter));
-        owner.map_or_else(|| "?".into(), |(name, _)| Name::clone(name))
+        let callouts = self.installed.iter().map(|(name, installed)| (name, &installed.filters));
+        let mut all = callouts.chain(&self.filters);
+        all.find(|(_, filters)| filters.contains(&filter))
+            .map_or_else(|| "?".into(), |(name, _)| Name::clone(name))
     }
 
     pub(super) fn handle_name(&self, handle: RedirectHandle) -> Name {
@@ -191,12 +256,104 @@ fn redirect(
     Ok(Some(Redirect { target, target_pid, with_handle: spec.handle != HandleSpec::None, context }))
 }
 
+/// What the decisions of a callout's rules need beside the rule.
+struct Means {
+    redirect: Option<Redirect>,
+    rebind: Option<Rebind>,
+    pend: Pend,
+}
+
+impl Means {
+    fn of(
+        spec: &CalloutSpec,
+        addresses: &Addresses,
+        pid: impl Fn(&Name) -> Option<Pid>,
+    ) -> Result<Self, String> {
+        let redirect = redirect(spec, addresses, pid)?;
+        let rebind = match &spec.rebind_to {
+            None => None,
+            Some(place) => {
+                let at = |family| addresses.resolve(place, family);
+                let (v4, v6) = (at(SocketFamily::Ipv4)?, at(SocketFamily::Ipv6)?);
+                Some(Rebind {
+                    v4: match v4 {
+                        SocketAddr::V4(v4) => Some(*v4.ip()),
+                        SocketAddr::V6(_) => None,
+                    },
+                    v6: match v6 {
+                        SocketAddr::V4(_) => None,
+                        SocketAddr::V6(v6) => Some(*v6.ip()),
+                    },
+                })
+            }
+        };
+        let pend = Pend {
+            redirect: redirect.clone().filter(|_| spec.pend.redirects),
+            completion: completion(spec.pend.completion),
+            at_once: spec.pend.at_once,
+        };
+        Ok(Self { redirect, rebind, pend })
+    }
+}
+
+/// The layers of these kinds, for both IP versions.
+pub(super) fn layers(names: &[LayerName]) -> impl Iterator<Item = Layer> {
+    names.iter().flat_map(|name| LayerKind::from(*name).both())
+}
+
+pub(super) fn completion(spec: CompletionSpec) -> Completion {
+    match spec {
+        CompletionSpec::Reauthorize => Completion::Reauthorize,
+        CompletionSpec::Permit => Completion::Final(ClassifyOut::soft(Verdict::Permit)),
+        CompletionSpec::HardPermit => Completion::Final(ClassifyOut::hard(Verdict::Permit)),
+        CompletionSpec::Block => Completion::Final(ClassifyOut::soft(Verdict::Block)),
+        CompletionSpec::HardBlock => Completion::Final(ClassifyOut::hard(Verdict::Block)),
+    }
+}
+
+fn habits(spec: HabitsSpec) -> Habits {
+    Habits {
+        write_right: match spec.write_right {
+            WriteRightSpec::Heeded => WriteRight::Heeded,
+            WriteRightSpec::Ignored => WriteRight::Ignored,
+            WriteRightSpec::Inverted => WriteRight::Inverted,
+        },
+        reauthorize: match spec.reauthorize {
+            ReauthorizeSpec::PermitOwn => Reauthorize::PermitOwn,
+            ReauthorizeSpec::PermitAll => Reauthorize::PermitAll,
+            ReauthorizeSpec::Ignored => Reauthorize::Ignored,
+        },
+        after_acquire: match spec.after_acquire {
+            AfterAcquireSpec::Permit => AfterAcquire::Permit,
+            AfterAcquireSpec::HardPermit => AfterAcquire::HardPermit,
+            AfterAcquireSpec::ToggleRight => AfterAcquire::ToggleRight,
+            AfterAcquireSpec::PermitIfRight => AfterAcquire::PermitIfRight,
+            AfterAcquireSpec::Nothing => AfterAcquire::Nothing,
+        },
+        applies: spec.applies,
+        reauthorize_if_modified_by_others: spec.reauthorize_if_modified_by_others,
+        redirect_limit: spec.redirect_limit,
+        releases_classify_handle: spec.releases_classify_handle,
+        frees_context: spec.frees_context,
+        heeds_clear_action_right: spec.heeds_clear_action_right,
+        replaces_remembered: spec.replaces_remembered,
+        forgets_without_right: spec.forgets_without_right,
+    }
+}
+
 fn rules_of(
     rule: &RuleSpec,
-    redirect: Option<&Redirect>,
+    means: &Means,
     addresses: &Addresses,
     pid: impl Fn(&Name) -> Option<Pid>,
 ) -> Result<Vec<Rule>, String> {
+    let kinds: Vec<LayerKind> = match rule.layers.as_slice() {
+        [] => rule.r#do.layers(),
+        some => some,
+    }
+    .iter()
+    .map(|layer| LayerKind::from(*layer))
+    .collect();
     let states = match rule.states.as_slice() {
         [] => States::ALL,
         some => States::of(&some.iter().map(|state| RedirectState::from(*state)).collect::<Vec<_>>()),
@@ -205,17 +362,26 @@ fn rules_of(
         [] => Processes::Any,
         some => Processes::Only(some.iter().filter_map(pid).collect()),
     };
-    let decision = match (rule.r#do, redirect) {
-        (DecisionSpec::Permit, _) => Decision::Permit,
-        (DecisionSpec::Continue, _) => Decision::Continue,
-        (DecisionSpec::Block, _) => Decision::Block,
-        (DecisionSpec::Redirect, Some(redirect)) => Decision::Redirect(redirect.clone()),
-        (DecisionSpec::Redirect, None) => {
-            return Err("a rule redirects, and the callout has nowhere to".to_owned());
-        }
+    let nowhere = || "a rule redirects or rebinds, and the callout has nowhere to".to_owned();
+    let decision = match rule.r#do {
+        DecisionSpec::Permit => Decision::Permit,
+        DecisionSpec::HardPermit => Decision::HardPermit,
+        DecisionSpec::Continue => Decision::Continue,
+        DecisionSpec::Block => Decision::Block,
+        DecisionSpec::HardBlock => Decision::HardBlock,
+        DecisionSpec::BlockLater => Decision::BlockLater,
+        DecisionSpec::Redirect => Decision::Redirect(means.redirect.clone().ok_or_else(nowhere)?),
+        DecisionSpec::Rebind => Decision::Rebind(means.rebind.ok_or_else(nowhere)?),
+        DecisionSpec::Pend => Decision::Pend(means.pend.clone()),
+        DecisionSpec::CloneAndReinject => Decision::CloneAndReinject,
     };
-    let with =
-        |conditions| Rule { states, processes: processes.clone(), conditions, decision: decision.clone() };
+    let with = |conditions| Rule {
+        layers: Layers::of(&kinds),
+        states,
+        processes: processes.clone(),
+        conditions,
+        decision: decision.clone(),
+    };
     Ok(alternatives(&rule.r#match, addresses)?.into_iter().map(with).collect())
 }
 
@@ -229,6 +395,14 @@ fn alternatives(matching: &Match, addresses: &Addresses) -> Result<Vec<Vec<Condi
             IpProtocol::Udp => Protocol::UDP,
             IpProtocol::Icmpv6 => Protocol::ICMPV6,
         })));
+    }
+    if let Some(path) = &matching.original_app_id {
+        conditions.push(Condition::is(Test::OriginalAppId(path.as_str().into())));
+    }
+    for (name, (flag, _)) in FlagName::ALL.into_iter().zip(Flags::NAMES) {
+        if matching.flags.contains(&name) {
+            conditions.push(Condition::is(Test::Flags(flag)));
+        }
     }
     if let Some(port) = matching.remote_port {
         conditions.push(Condition::is(Test::RemotePort(port..=port)));

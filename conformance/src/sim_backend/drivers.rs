@@ -69,8 +69,13 @@ impl Callouts {
 
     pub(super) fn account(&self, world: &World, name: &Name) -> Result<Observation, String> {
         let account = world.account(self.get(name)?.driver);
-        let account =
-            Account { contexts: account.contexts as u64, redirect_handles: account.redirect_handles as u64 };
+        let account = Account {
+            contexts: account.contexts as u64,
+            redirect_handles: account.redirect_handles as u64,
+            classify_handles: account.classify_handles as u64,
+            pended_classifies: account.pended_classifies as u64,
+            state_bytes: account.state_bytes as u64,
+        };
         Ok(Observation { account: Some(account), ..Observation::new(Outcome::Ok) })
     }
 }
@@ -82,8 +87,7 @@ impl Installed {
             SublayerGiven::Missing => SublayerId(0),
         };
         let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-        let filter =
-            Filter { layer, sublayer, weight: self.weight, conditions: Vec::new(), callout: self.id };
+        let filter = Filter { weight: self.weight, ..Filter::asking(layer, sublayer, self.id) };
         self.filters.push(world.fwpm_filter_add(filter)?);
         Ok(())
     }
@@ -105,7 +109,7 @@ impl Installed {
     }
 }
 
-fn observed(result: Result<(), KernelError>) -> Observation {
+pub(super) fn observed(result: Result<(), KernelError>) -> Observation {
     Observation::new(match result {
         Ok(()) => Outcome::Ok,
         Err(KernelError::Status(status)) => Outcome::Status(status),

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use wfp_sim::address::{Family, from_sockaddr_storage, is_mapped, written_in};
-use wfp_sim::engine::Action;
-use wfp_sim::trace::{ConnectTrace, Redirection, Refusal};
+use wfp_sim::engine::{Action, Flags, Verdict};
+use wfp_sim::trace::{ClassifyEnd as Ended, ClassifyTrace, ConnectTrace, Inspection, Redirection, Refusal};
 use wfp_sim::{Caller, Completion, Records, WinsockError};
 
 use super::{Pending, SimBackend, Socket};
 use crate::vocabulary::{
-    BackendFault, Call, Dial, Did, Hop, Inspected, Name, Observation, Op, Outcome, Redirected, SocketFamily,
+    BackendFault, Call, Classified, ClassifyEnd, Dial, Did, FlagName, Hop, Inspected, Name, Observation, Op,
+    Outcome, Redirected, SocketFamily,
 };
 
 impl SimBackend {
@@ -69,34 +70,11 @@ impl SimBackend {
     }
 
     pub(super) fn hop(&self, trace: &ConnectTrace) -> Hop {
-        let family = match trace.layer.family {
+        let family = match Family::of(&trace.destination) {
             Family::Ipv4 => SocketFamily::Ipv4,
             Family::Ipv6 if is_mapped(&trace.destination) => SocketFamily::Dual,
             Family::Ipv6 => SocketFamily::Ipv6,
         };
-        let inspections = trace
-            .inspections
-            .iter()
-            .map(|seen| Inspected {
-                callout: self.callouts.name(seen.callout),
-                state: seen.state.into(),
-                own_context_bytes: seen.context_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
-                previous: seen
-                    .previous_versions
-                    .iter()
-                    .map(|version| self.callouts.name_of_filter(version.modifier))
-                    .collect(),
-                handle: seen.handle.map(|handle| self.callouts.handle_name(handle)),
-                did: match seen.action {
-                    Action::Permit => Did::Permit,
-                    Action::PermitEarlierRedirect => Did::PermitEarlierRedirect,
-                    Action::Continue => Did::Continue,
-                    Action::Block => Did::Block,
-                    Action::Redirect(target) => Did::Redirect(self.addresses.endpoint(&self.world, target)),
-                    Action::NoTarget => Did::NoTarget,
-                },
-            })
-            .collect();
         let redirected = trace.redirect.map(|redirect| match redirect {
             Redirection::Local(handle) => {
                 Redirected::Locally { handle: Some(self.callouts.handle_name(handle)) }
@@ -110,12 +88,85 @@ impl SimBackend {
             family,
             destination: self.addresses.endpoint(&self.world, trace.destination),
             records: self.handle_names(trace.records.as_deref()),
-            inspections,
+            classifies: trace.classifies.iter().map(|classify| self.classified(classify)).collect(),
             target: self.addresses.endpoint(&self.world, trace.target),
             redirected,
             delivered: self.handle_names(delivered),
             delivered_bytes: delivered
                 .map_or(0, |records| u32::try_from(records.blob().len()).unwrap_or(u32::MAX)),
+        }
+    }
+
+    fn classified(&self, trace: &ClassifyTrace) -> Classified {
+        let endpoint = |address| self.addresses.endpoint(&self.world, address);
+        Classified {
+            layer: trace.layer.kind.into(),
+            ipv6: trace.layer.family == Family::Ipv6,
+            flags: FlagName::ALL
+                .into_iter()
+                .zip(Flags::NAMES)
+                .filter(|(_, (flag, _))| trace.flags.contains(*flag))
+                .map(|(name, _)| name)
+                .collect(),
+            local: endpoint(trace.local),
+            remote: trace.remote.map(endpoint),
+            original_destination: trace.original_destination.map(endpoint),
+            target_pid: trace.target_pid.is_some(),
+            inspections: trace.inspections.iter().map(|seen| self.inspected(seen)).collect(),
+            end: match trace.end {
+                Ended::Decided(Some(Verdict::Block)) => ClassifyEnd::Block,
+                Ended::Decided(Some(Verdict::Permit) | None) => ClassifyEnd::Permit,
+                Ended::Pended => ClassifyEnd::Pended,
+                Ended::Never => ClassifyEnd::Never,
+                Ended::BugCheck(_) => ClassifyEnd::BugCheck,
+            },
+        }
+    }
+
+    fn inspected(&self, seen: &Inspection) -> Inspected {
+        Inspected {
+            callout: match seen.callout {
+                Some(callout) => self.callouts.name(callout),
+                None => self.callouts.name_of_filter(seen.filter),
+            },
+            state: seen.state.into(),
+            own_context_bytes: seen.context_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
+            previous: seen
+                .previous_versions
+                .iter()
+                .map(|version| self.callouts.name_of_filter(version.modifier))
+                .collect(),
+            handle: seen.handle.map(|handle| self.callouts.handle_name(handle)),
+            write_right: seen.write_right,
+            did: self.did(seen.action),
+            blocks: seen.carried.action.map(|action| action == Verdict::Block),
+            overridable: seen.carried.write,
+        }
+    }
+
+    fn did(&self, action: Action) -> Did {
+        let endpoint = |address| self.addresses.endpoint(&self.world, address);
+        match action {
+            Action::Permit => Did::Permit,
+            Action::HardPermit => Did::HardPermit,
+            Action::PermitEarlierRedirect => Did::PermitEarlierRedirect,
+            Action::PermitReauthorize => Did::PermitReauthorize,
+            Action::Continue => Did::Continue,
+            Action::Block => Did::Block,
+            Action::HardBlock => Did::HardBlock,
+            Action::Veto => Did::Veto,
+            Action::NoRight => Did::NoRight,
+            Action::RightMisread => Did::RightMisread,
+            Action::PermitWithoutRight => Did::PermitWithoutRight,
+            Action::BlockLater => Did::BlockLater,
+            Action::BlockRemembered => Did::BlockRemembered,
+            Action::Redirect(target) => Did::Redirect(endpoint(target)),
+            Action::Rebind(local) => Did::Rebind(endpoint(local)),
+            Action::NoTarget => Did::NoTarget,
+            Action::NotApplied => Did::NotApplied,
+            Action::Pend => Did::Pend,
+            Action::TooMany => Did::TooMany,
+            Action::CloneAndReinject => Did::CloneAndReinject,
         }
     }
 

@@ -7,6 +7,7 @@ mod control;
 mod datagrams;
 mod drivers;
 mod hop;
+mod kernel;
 mod operations;
 mod original_destination;
 mod wsk;
@@ -235,6 +236,10 @@ impl SimBackend {
                 }
                 self.threads.insert(Name::clone(name), BTreeMap::from([(0, caller)]));
             }
+            SetUp::AddFilter { name, filter } => self
+                .callouts
+                .add_filter(&mut self.world, &self.addresses, name, filter)
+                .map_err(BackendFault::Misuse)?,
             SetUp::InstallCallout(spec) => {
                 let pid = |name: &Name| {
                     self.threads.get(name).and_then(|threads| threads.values().next()).map(|c| c.pid)
@@ -264,6 +269,20 @@ impl SimBackend {
             }
             Call::Account { callout } => {
                 return self.callouts.account(&self.world, callout).map_err(BackendFault::Misuse);
+            }
+            Call::AddFilter(filter) => {
+                let name = op.name.clone().unwrap_or_else(|| "a filter".into());
+                self.callouts
+                    .add_filter(&mut self.world, &self.addresses, &name, filter)
+                    .map_err(BackendFault::Misuse)?;
+                return Ok(Observation::new(Outcome::Ok));
+            }
+            Call::RemoveFilter { filter } => {
+                self.callouts.remove_filter(&mut self.world, filter).map_err(BackendFault::Misuse)?;
+                return Ok(Observation::new(Outcome::Ok));
+            }
+            Call::CompleteClassify { callout, completion } => {
+                return self.complete_classify(callout, *completion);
             }
             Call::Wait { calls, limit } => return self.wait(calls, *limit),
             Call::Advance { milliseconds } => {
@@ -454,7 +473,8 @@ impl Backend for SimBackend {
     }
 
     fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
-        self.call(op)
+        let observation = self.call(op)?;
+        Ok(self.survived(observation))
     }
 }
 

@@ -101,15 +101,30 @@ pub struct Account {
     /// Redirect handles that it created and did not destroy.
     #[serde(default)]
     pub redirect_handles: u64,
+    /// Classify handles that it acquired and did not release.
+    #[serde(default)]
+    pub classify_handles: u64,
+    /// Requests that it pended and did not complete.
+    #[serde(default)]
+    pub pended_classifies: u64,
+    /// Bytes that its callouts keep from one call to the next.
+    #[serde(default)]
+    pub state_bytes: u64,
 }
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = [(self.contexts, "context"), (self.redirect_handles, "redirect handle")];
+        let kinds = [
+            (self.contexts, "context", "contexts"),
+            (self.redirect_handles, "redirect handle", "redirect handles"),
+            (self.classify_handles, "classify handle", "classify handles"),
+            (self.pended_classifies, "pended classify", "pended classifies"),
+            (self.state_bytes, "byte of its own", "bytes of its own"),
+        ];
         let mut any = false;
-        for (count, what) in kinds.into_iter().filter(|(count, _)| *count > 0) {
-            let (between, plural) = (if any { ", " } else { "" }, if count == 1 { "" } else { "s" });
-            write!(f, "{between}{count} {what}{plural}")?;
+        for (count, one, many) in kinds.into_iter().filter(|(count, ..)| *count > 0) {
+            let (between, what) = (if any { ", " } else { "" }, if count == 1 { one } else { many });
+            write!(f, "{between}{count} {what}")?;
             any = true;
         }
         if any { Ok(()) } else { f.write_str("nothing") }

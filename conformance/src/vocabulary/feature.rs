@@ -42,6 +42,8 @@ pub enum Feature {
     RedirectRecords,
     /// SO_ORIGINAL_DST, which only newer builds of Windows have.
     OriginalDestination,
+    /// Filters and callouts at every layer, and drivers that break the rules of the functions that they call.
+    FilterEngine,
     /// Several callouts can redirect at once.
     MultiVendor,
     /// Hosts beside the local one.
@@ -63,7 +65,7 @@ pub type Features = BTreeSet<Feature>;
 
 impl Feature {
     /// Every feature, with its meaning.
-    pub const ALL: [(Self, &'static str); 23] = [
+    pub const ALL: [(Self, &'static str); 24] = [
         (Self::Tcp, "TCP sockets"),
         (Self::Udp, "UDP sockets"),
         (Self::Raw, "raw sockets"),
@@ -89,6 +91,10 @@ impl Feature {
             "redirect handles, records and contexts, and the codes that ask for them: Windows 8 and later",
         ),
         (Self::OriginalDestination, "SO_ORIGINAL_DST, which only newer builds of Windows have"),
+        (
+            Self::FilterEngine,
+            "filters and callouts at every layer, and drivers that break the rules of the functions that they call",
+        ),
         (Self::MultiVendor, "several callouts can redirect at once"),
         (Self::RemoteHost, "hosts beside the local one"),
         (Self::Elevation, "processes with and without administrative rights"),
@@ -118,6 +124,7 @@ impl Feature {
             Self::Redirect => "redirect",
             Self::RedirectRecords => "redirect-records",
             Self::OriginalDestination => "original-destination",
+            Self::FilterEngine => "filter-engine",
             Self::MultiVendor => "multi-vendor",
             Self::RemoteHost => "remote-host",
             Self::Elevation => "elevation",

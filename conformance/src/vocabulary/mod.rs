@@ -6,10 +6,12 @@
 
 mod backend;
 mod buffers;
+mod classify;
 mod datagrams;
 mod drivers;
 mod endpoint;
 mod feature;
+mod habits;
 mod length;
 mod observation;
 mod op;
@@ -20,14 +22,19 @@ mod wsk;
 
 pub use backend::{Backend, BackendFault, Identity, Settings};
 pub use buffers::{Input, Output, PointerKind, Query, SetRecords};
+pub use classify::{Classified, ClassifyEnd, Did, DidName, FlagName, Hop, Inspected, LayerName, Redirected};
 pub use datagrams::{
     ControlSeen, ControlType, IpProtocol, Level, MessageFlag, ReceiveMessage, SendMessage, SocketProtocol,
 };
 pub use drivers::{Account, KernelCall, KernelFunction, OnUnload, SublayerGiven};
 pub use endpoint::{Dial, Endpoint, Place};
 pub use feature::{Feature, Features};
+pub use habits::{
+    AfterAcquireSpec, CalloutAction, CompletionSpec, FilterSpec, FilterVerdict, HabitsSpec, PendSpec,
+    ReauthorizeSpec, WriteRightSpec,
+};
 pub use length::Length;
-pub use observation::{Did, Hop, Inspected, Observation, Outcome, Redirected, SocketState, Stored, Word};
+pub use observation::{Observation, Outcome, SocketState, Stored, Word};
 pub(crate) use observation::{bug_check_name, error_name, status_name};
 pub use op::{Call, IoctlCode, Op, OptionLevel, ProviderKind, SetUp, ShutdownHow, SocketFamily};
 pub use overlapped::{Condition, Inside, Overlapped, Spi};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wfp_sim::BugCheck;
 use wfp_sim::{NtStatus, WinsockError};
 
-use super::{Account, BackendFault, ControlSeen, Endpoint, MessageFlag, Name, SocketFamily, StateName};
+use super::{Account, BackendFault, ControlSeen, Endpoint, Hop, MessageFlag, Name};
 
 /// What came of an op.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,93 +290,6 @@ impl fmt::Display for SocketState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// A connect, as the kernel saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Hop {
-    /// How the destination was written.
-    pub family: SocketFamily,
-    /// The destination that was dialled.
-    pub destination: Endpoint,
-    /// The handles in the records on the socket, oldest first.
-    pub records: Vec<Name>,
-    /// What each callout saw and did.
-    pub inspections: Vec<Inspected>,
-    /// Where the connect went.
-    pub target: Endpoint,
-    /// What became of the redirect, if there was one.
-    pub redirected: Option<Redirected>,
-    /// The handles in the records that the acceptor can ask for, oldest first.
-    pub delivered: Vec<Name>,
-    /// Bytes of those records.
-    pub delivered_bytes: u32,
-}
-
-/// What a callout saw of a connect, and what it did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Inspected {
-    /// The callout.
-    pub callout: Name,
-    /// The redirect state that it was told.
-    pub state: StateName,
-    /// The bytes of its own context that it was given back.
-    pub own_context_bytes: Option<u32>,
-    /// The callouts that redirected earlier in the same classify, latest first: `previousVersion`.
-    pub previous: Vec<Name>,
-    /// The handle that it asked with.
-    pub handle: Option<Name>,
-    /// What it did.
-    pub did: Did,
-}
-
-/// What a callout did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Did {
-    /// It permitted.
-    Permit,
-    /// It permitted because another callout had redirected in the same classify.
-    PermitEarlierRedirect,
-    /// It left the decision to the next filter.
-    Continue,
-    /// It blocked.
-    Block,
-    /// It redirected to this endpoint.
-    Redirect(Endpoint),
-    /// It would redirect, and has no target in this family.
-    NoTarget,
-}
-
-impl fmt::Display for Did {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Permit => f.write_str("permits"),
-            Self::PermitEarlierRedirect => f.write_str("permits: redirected already in this classify"),
-            Self::Continue => f.write_str("continues"),
-            Self::Block => f.write_str("blocks"),
-            Self::Redirect(target) => write!(f, "redirects to {target}"),
-            Self::NoTarget => f.write_str("permits: no target in this family"),
-        }
-    }
-}
-
-/// What became of a redirect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Redirected {
-    /// To a process of this machine.
-    Locally {
-        /// The handle, which the acceptor's records now end with; none where the way there is not loopback, so that
-        /// nothing travels with it.
-        handle: Option<Name>,
-    },
-    /// To another host.
-    Remotely,
-    /// It was not accepted.
-    NotAccepted(String),
 }
 
 /// An error code by its name.

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    CalloutSpec, Condition, ControlType, Dial, Endpoint, HostSpec, Input, Inside, KernelCall, Length, Level,
-    Name, Output, Overlapped, PointerKind, ProcessSpec, Query, ReceiveMessage, SendMessage, SetRecords,
-    SioFormat, SocketProtocol, Spi, WskControl,
+    CalloutSpec, CompletionSpec, Condition, ControlType, Dial, Endpoint, FilterSpec, HostSpec, Input, Inside,
+    KernelCall, Length, Level, Name, Output, Overlapped, PointerKind, ProcessSpec, Query, ReceiveMessage,
+    SendMessage, SetRecords, SioFormat, SocketProtocol, Spi, WskControl,
 };
 
 /// A call by a thread of a process, and the name that its result gets.
@@ -75,6 +75,22 @@ pub enum Call {
     Account {
         /// The callout.
         callout: Name,
+    },
+    /// `FwpmFilterAdd0` with a filter that permits or blocks by itself: from now on, and for open connections from their
+    /// next packet on. The result is the filter.
+    AddFilter(FilterSpec),
+    /// `FwpmFilterDeleteById0`.
+    RemoveFilter {
+        /// The filter.
+        filter: Name,
+    },
+    /// `FwpsCompleteClassify0` of the oldest request that a callout pended, after what its `pend` says to change.
+    CompleteClassify {
+        /// The callout.
+        callout: Name,
+        /// What with.
+        #[serde(default)]
+        completion: CompletionSpec,
     },
     /// `socket` or `WSASocket`.
     Socket {
@@ -403,6 +419,13 @@ pub enum SetUp {
     StartProcess(ProcessSpec),
     /// Installs a callout with its sublayer, filters and redirect handles.
     InstallCallout(Arc<CalloutSpec>),
+    /// Adds a filter that decides by itself.
+    AddFilter {
+        /// Its name.
+        name: Name,
+        /// What it does.
+        filter: FilterSpec,
+    },
 }
 
 fn yes() -> bool {
@@ -456,6 +479,9 @@ impl Call {
             Self::KernelCall(_) => "kernel-call",
             Self::UnloadDriver { .. } => "unload-driver",
             Self::Account { .. } => "account",
+            Self::AddFilter(_) => "add-filter",
+            Self::RemoveFilter { .. } => "remove-filter",
+            Self::CompleteClassify { .. } => "complete-classify",
             Self::Socket { .. } => "socket",
             Self::Bind { .. } => "bind",
             Self::Listen { .. } => "listen",

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Call, Dial, Endpoint, Inside, KernelCall, Name, Overlapped, ReceiveMessage, SendMessage};
+use super::{
+    Call, Dial, Endpoint, FilterSpec, Inside, KernelCall, Name, Overlapped, ReceiveMessage, SendMessage,
+};
 
 /// What a name in an op stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +23,8 @@ pub enum Role {
     Process,
     /// A callout.
     Callout,
+    /// A filter that decides by itself.
+    Filter,
 }
 
 impl fmt::Display for Role {
@@ -33,6 +37,7 @@ impl fmt::Display for Role {
             Self::Port => "completion port",
             Self::Process => "process",
             Self::Callout => "callout",
+            Self::Filter => "filter",
         })
     }
 }
@@ -49,10 +54,11 @@ impl Call {
     }
 
     fn plain_references(&self) -> Vec<(&'static str, Role, &Name)> {
-        use Role::{Blob, Callout, Operation, Pending, Port, Process, Socket};
+        use Role::{Blob, Callout, Filter, Operation, Pending, Port, Process, Socket};
         match self {
             Self::SetUp(_)
             | Self::EndProcess {}
+            | Self::AddFilter(FilterSpec { sublayer_of: None, .. })
             | Self::Socket { .. }
             | Self::Advance { .. }
             | Self::AlertableWait { .. }
@@ -62,8 +68,13 @@ impl Call {
             | Self::Network { .. }
             | Self::CountContexts {}
             | Self::CountAll {} => Vec::new(),
+            Self::AddFilter(FilterSpec { sublayer_of: Some(callout), .. }) => {
+                vec![("sublayer-of", Callout, callout)]
+            }
+            Self::RemoveFilter { filter } => vec![("filter", Filter, filter)],
             Self::RemoveCallout { callout }
             | Self::DestroyHandles { callout }
+            | Self::CompleteClassify { callout, .. }
             | Self::KernelCall(KernelCall { callout, .. })
             | Self::UnloadDriver { callout }
             | Self::Account { callout } => vec![("callout", Callout, callout)],
@@ -176,6 +187,7 @@ impl Call {
             | Self::GetResult { .. } => &[Role::Blob, Role::Pending],
             Self::AcceptEx { .. } | Self::Connect { .. } => &[Role::Pending],
             Self::CreatePort {} => &[Role::Port],
+            Self::AddFilter(_) => &[Role::Filter],
             Self::OriginalDestination { .. } | Self::SioFormatRecords(_) => &[Role::Blob],
             Self::QueryRecords(_) | Self::QueryContext(_) | Self::WskControl(_) => {
                 &[Role::Blob, Role::Pending, Role::Operation]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wfp_sim::RedirectState;
 
-use super::{Endpoint, IpProtocol, Name, OnUnload};
+use super::{CalloutAction, Endpoint, FlagName, HabitsSpec, IpProtocol, LayerName, Name, OnUnload, PendSpec};
 
 /// The name of the machine that the callouts are on.
 pub const LOCAL: &str = "local";
@@ -67,8 +67,20 @@ pub struct CalloutSpec {
     pub sublayer: u16,
     /// The callout that it shares a sublayer with; by default it has one of its own.
     pub sublayer_of: Option<Name>,
+    /// The layers that its filters are at, for both IP versions.
+    pub layers: Vec<LayerName>,
     /// The weight of its filters.
     pub weight: u64,
+    /// How its filters call it.
+    pub action: CalloutAction,
+    /// `FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT` of its filters.
+    pub clear_action_right: bool,
+    /// How it keeps the rules of the functions that it calls.
+    pub habits: HabitsSpec,
+    /// What it does with requests that it pends.
+    pub pend: PendSpec,
+    /// The local address that it gives to sockets and connections.
+    pub rebind_to: Option<Endpoint>,
     /// Its redirect handles.
     pub handle: HandleSpec,
     /// Whether it leaves a connect alone that another callout redirected earlier in the same classify.
@@ -87,6 +99,33 @@ pub struct CalloutSpec {
     pub on_unload: OnUnload,
 }
 
+impl CalloutSpec {
+    /// A callout that is asked at connect-redirect and permits, in a sublayer of its own of middle weight.
+    #[must_use]
+    pub fn new(name: Name) -> Self {
+        Self {
+            name,
+            sublayer: 0x8000,
+            sublayer_of: None,
+            layers: vec![LayerName::ConnectRedirect],
+            weight: 0,
+            action: CalloutAction::default(),
+            clear_action_right: false,
+            habits: HabitsSpec::default(),
+            pend: PendSpec::default(),
+            rebind_to: None,
+            handle: HandleSpec::One,
+            heeds_earlier_redirect: true,
+            matching: Match::default(),
+            rules: Vec::new(),
+            redirect: None,
+            context: ContextSpec::default(),
+            target_pid: TargetPidSpec::default(),
+            on_unload: OnUnload::default(),
+        }
+    }
+}
+
 /// Where a callout redirects to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -103,6 +142,9 @@ pub struct RedirectTo {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RuleSpec {
+    /// At these layers; by default at all where this can be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerName>,
     /// In these redirect states; by default in all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<StateName>,
@@ -122,12 +164,39 @@ pub struct RuleSpec {
 pub enum DecisionSpec {
     /// It permits.
     Permit,
+    /// It permits, and takes the right to write away.
+    HardPermit,
     /// It leaves the decision to the next filter of the sublayer.
     Continue,
     /// It blocks.
     Block,
-    /// It redirects.
+    /// It blocks, and takes the right to write away.
+    HardBlock,
+    /// At connect-redirect: it permits, and blocks at auth-connect.
+    BlockLater,
+    /// It redirects; at connect-redirect alone.
     Redirect,
+    /// It gives the socket another local address, `rebind-to`; at the two redirect layers.
+    Rebind,
+    /// It pends the request, as `pend` says; at the two redirect layers.
+    Pend,
+    /// It lets a copy of the packet go on instead; at inbound-ippacket alone.
+    CloneAndReinject,
+}
+
+impl DecisionSpec {
+    /// The layers where it can be done.
+    #[must_use]
+    pub fn layers(self) -> &'static [LayerName] {
+        match self {
+            Self::Permit | Self::HardPermit | Self::Continue | Self::Block | Self::HardBlock => {
+                &LayerName::ALL
+            }
+            Self::BlockLater | Self::Redirect => &[LayerName::ConnectRedirect],
+            Self::Rebind | Self::Pend => &[LayerName::BindRedirect, LayerName::ConnectRedirect],
+            Self::CloneAndReinject => &[LayerName::InboundIppacket],
+        }
+    }
 }
 
 /// A redirect state, as files write it.
@@ -242,6 +311,12 @@ pub struct Match {
     /// Whether the destination is a loopback address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loopback: Option<bool>,
+    /// The image path of the first application behind a proxied connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_app_id: Option<String>,
+    /// Flags, all of them set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<FlagName>,
 }
 
 impl Match {

@@ -4,9 +4,10 @@
 
 use std::net::SocketAddr;
 
+use crate::engine::Run;
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, SocketId};
-use crate::socket::{Asking, Completion};
+use crate::socket::{Classified, Completion, PendedClassify, Route, Waits};
 use crate::trace::Sink;
 use crate::world::{LOCAL_HOST, World};
 
@@ -28,28 +29,53 @@ impl World {
             return Ok(Completion::Done(()));
         }
         let socket = self.sockets.get(&id).ok_or(WinsockError::WSAENOTSOCK)?;
-        let (kind, host, bound) = (socket.kind, socket.host, socket.local);
+        let (kind, host) = (socket.kind, socket.host);
         self.check_destination(kind, destination)?;
-        let mut contexts = Vec::new();
         if host == LOCAL_HOST && kind.protocol.is_redirectable(&destination) {
-            let records = socket.records.as_ref();
-            let asking = Asking { pid: caller.pid, socket: id, host, kind, bound, destination, records };
-            let classified = self.classified(asking, sink.enabled())?;
-            let refused = classified.recorded.as_ref().err().copied();
-            if let Some(mut trace) = classified.trace {
-                if let Some(error) = refused {
-                    trace.result = Err(error);
-                }
-                sink.connect(trace);
-            }
-            // There is no flow yet that records could name: only the contexts are there.
-            contexts = self.leave_records(FlowId(0), None, classified.recorded?).1;
+            self.classify_datagram_connect(caller, id, destination, Run::default(), sink)?;
         }
         self.bind_to_any(id)?;
         if let Some(datagrams) = self.datagrams_mut(id) {
             datagrams.peer = Some(destination);
-            datagrams.connect_contexts.extend(contexts);
         }
         Ok(Completion::Done(()))
+    }
+
+    /// CONNECT_REDIRECT alone is asked; the first datagram asks it again. One that a driver pends goes on meanwhile: the
+    /// call has nothing to wait for.
+    pub(crate) fn classify_datagram_connect<S: Sink + ?Sized>(
+        &mut self,
+        caller: Caller,
+        id: SocketId,
+        destination: SocketAddr,
+        run: Run,
+        sink: &mut S,
+    ) -> Result<(), WinsockError> {
+        let mut traces = sink.enabled().then(Vec::new);
+        self.bind_implicitly(caller.pid, id, &mut traces)?;
+        let asking = self.asking(caller.pid, id, destination, None).ok_or(WinsockError::WSAENETDOWN)?;
+        let (route, result) = match self.redirected(&asking, run, &mut traces) {
+            Classified::To(route) => (route, Ok(())),
+            Classified::Refused(route, error) => (route, Err(error)),
+            Classified::Pended(by, run) => {
+                let waits = Waits::DatagramConnect { caller, socket: id, destination };
+                self.pended.insert(by.handle, PendedClassify { by, run, waits });
+                (Route::unchanged(destination), Ok(()))
+            }
+            Classified::Never => (Route::unchanged(destination), Ok(())),
+        };
+        if let Some(mut trace) = Self::connect_trace(&asking, route.target, route.redirect, traces) {
+            if let Err(error) = result {
+                trace.result = Err(error);
+            }
+            sink.connect(trace);
+        }
+        result?;
+        // There is no flow yet that records could name: only the contexts are there.
+        let contexts = self.leave_records(FlowId(0), None, route.recorded).1;
+        if let Some(datagrams) = self.datagrams_mut(id) {
+            datagrams.connect_contexts.extend(contexts);
+        }
+        Ok(())
     }
 }

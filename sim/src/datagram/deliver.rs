@@ -7,17 +7,36 @@ use super::{Arrived, Carried, raw};
 use crate::address;
 use crate::ids::{FlowId, SocketId};
 use crate::profile::ShownPeer;
-use crate::socket::{PortSpace, Socket, State};
+use crate::socket::{Arrival, Asking, PortSpace, Socket, State, Traces};
 use crate::world::World;
 
 impl World {
     /// A datagram of the socket that made the flow: to whoever is bound at its target. Where nobody is, it is lost, and
     /// what travels with it too.
-    pub(super) fn deliver(&mut self, id: FlowId, data: Arc<[u8]>, carried: Option<Carried>) {
+    ///
+    /// `first`: it makes the flow, so that the receiving end authorizes it.
+    pub(super) fn deliver(
+        &mut self,
+        id: FlowId,
+        data: Arc<[u8]>,
+        mut carried: Option<Carried>,
+        first: Option<(&Asking, &mut Traces)>,
+    ) {
         let Some(flow) = self.flows.get(&id) else { return };
         let Some(traffic) = flow.datagrams.as_ref().filter(|traffic| !traffic.lost) else { return };
         let (from, target, before) = (flow.client.address, flow.server.address, traffic.receiver);
         let Some(receiver) = self.receiver(traffic.sender, from, target) else { return };
+        if let Some((asking, traces)) = first {
+            let arrival = Arrival { from, target, receiver };
+            let admitted = self.admit(arrival, traces);
+            if admitted.blocked {
+                return self.lose_flow(id);
+            }
+            if admitted.cloned {
+                carried = None;
+            }
+            self.tell_of_flow(asking, from, Some(arrival), traces);
+        }
         if before != Some(receiver) {
             self.move_flow(id, from, before, receiver);
         }
@@ -63,6 +82,13 @@ impl World {
         let (space, target) = PortSpace::reached(host, sender.kind.protocol, target);
         let silent = self.host(host).is_none_or(|host| host.silent);
         self.best_bound(space, target, takes).filter(|_| !silent)
+    }
+
+    /// Nothing of a flow arrives: the receiving end blocks it.
+    fn lose_flow(&mut self, id: FlowId) {
+        if let Some(traffic) = self.flow_mut(id).and_then(|flow| flow.datagrams.as_mut()) {
+            traffic.lost = true;
+        }
     }
 
     /// The flow has another receiver than `before`.

@@ -137,7 +137,7 @@ impl World {
         let data = self.gathered(caller.pid, &message.buffers)?;
         let connected = self.datagrams(id).is_some_and(|datagrams| datagrams.peer.is_some());
         let to = message.name.filter(|_| !connected);
-        self.transmit(&Sending { pid: caller.pid, id, to, data: &data, records }, sink)
+        self.transmit(&Sending { caller, id, to, data: &data, records }, sink)
     }
 
     /// Whether the socket has the overlapped attribute, where these calls serve such sockets.

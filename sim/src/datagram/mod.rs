@@ -31,6 +31,7 @@ pub use typed::Message;
 
 pub(crate) use flow::Traffic;
 pub(crate) use receive::{Receive, Waiting};
+pub(crate) use send::First;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

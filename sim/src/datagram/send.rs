@@ -9,11 +9,12 @@ use super::flow::Traffic;
 use super::raw::{self, Packet};
 use super::{Arrived, Carried};
 use crate::address;
+use crate::engine::Run;
 use crate::error::WinsockError;
-use crate::ids::{Caller, FlowId, HostId, Pid, SocketHandle, SocketId};
+use crate::ids::{Caller, FlowId, HostId, SocketHandle, SocketId};
 use crate::profile::{ConnectContext, UnsetSource};
 use crate::records::Records;
-use crate::socket::{Asking, Classified, End, Flow, PortSpace, State};
+use crate::socket::{Asking, Classified, End, Flow, PendedClassify, PortSpace, Route, Side, State, Waits};
 use crate::trace::{Redirection, Sink};
 use crate::world::{LOCAL_HOST, World};
 
@@ -23,13 +24,24 @@ const MOST_DATA: [usize; 2] = [65_507, 65_527];
 
 /// A datagram on its way out.
 pub(super) struct Sending<'a> {
-    pub(super) pid: Pid,
+    pub(super) caller: Caller,
     pub(super) id: SocketId,
     /// Instead of the default destination.
     pub(super) to: Option<SocketAddr>,
     pub(super) data: &'a [u8],
     /// The records that a control message gave it. They count if it makes a flow.
     pub(super) records: Option<Arc<Records>>,
+}
+
+/// A datagram that makes a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct First {
+    pub(crate) caller: Caller,
+    pub(crate) id: SocketId,
+    pub(crate) destination: SocketAddr,
+    source_port: Option<u16>,
+    data: Arc<[u8]>,
+    pub(crate) records: Option<Arc<Records>>,
 }
 
 impl World {
@@ -53,7 +65,7 @@ impl World {
         sink: &mut S,
     ) -> Result<usize, WinsockError> {
         let id = self.lookup(caller, socket)?;
-        self.transmit(&Sending { pid: caller.pid, id, to, data, records: None }, sink)
+        self.transmit(&Sending { caller, id, to, data, records: None }, sink)
     }
 
     pub(super) fn transmit<S: Sink + ?Sized>(
@@ -73,84 +85,135 @@ impl World {
         let known = datagrams.flow_to(destination);
         let data: Arc<[u8]> = data.into();
         if let Some(flow) = known {
-            self.continue_flow(flow, sending.id, data);
+            self.continue_flow(sending.caller, flow, sending.id, data)?;
         } else {
-            let (flow, carried) = self.begin_flow(sending, destination, source_port, sink)?;
-            self.deliver(flow, data, carried);
+            let Sending { caller, id, records, .. } = sending;
+            let records = records.clone();
+            let first = First { caller: *caller, id: *id, destination, source_port, data, records };
+            self.begin_flow(first, Run::default(), sink)?;
         }
         Ok(sending.data.len())
     }
 
     /// A datagram in a flow that there is already, in either direction.
-    fn continue_flow(&mut self, id: FlowId, from: SocketId, data: Arc<[u8]>) {
-        let now = self.now;
-        let Some(flow) = self.flow_mut(id) else { return };
-        let Some(traffic) = &mut flow.datagrams else { return };
-        traffic.last = now;
-        if traffic.sender == from {
-            self.deliver(id, data, None);
-        } else {
-            self.reply(id, data);
+    fn continue_flow(
+        &mut self,
+        caller: Caller,
+        id: FlowId,
+        from: SocketId,
+        data: Arc<[u8]>,
+    ) -> Result<(), WinsockError> {
+        let sender =
+            self.flows.get(&id).and_then(|flow| flow.datagrams.as_ref()).map(|traffic| traffic.sender);
+        let side = if sender == Some(from) { Side::Client } else { Side::Server };
+        if self.is_blocked_now(caller.pid, from, id, side) {
+            return Err(WinsockError::WSAEACCES);
         }
+        let now = self.now;
+        if let Some(traffic) = self.flow_mut(id).and_then(|flow| flow.datagrams.as_mut()) {
+            traffic.last = now;
+        }
+        match side {
+            Side::Client => self.deliver(id, data, None, None),
+            Side::Server => self.reply(id, data),
+        }
+        Ok(())
     }
 
-    /// The first datagram of a flow: classified, routed, and with what is to travel with it.
+    /// The first datagram of a flow: classified, routed, and delivered with what is to travel with it.
     fn begin_flow<S: Sink + ?Sized>(
         &mut self,
-        sending: &Sending<'_>,
-        destination: SocketAddr,
-        source_port: Option<u16>,
+        first: First,
+        run: Run,
         sink: &mut S,
-    ) -> Result<(FlowId, Option<Carried>), WinsockError> {
-        let id = sending.id;
-        let socket = self.sockets.get(&id).ok_or(WinsockError::WSAENOTSOCK)?;
-        let (kind, host, bound) = (socket.kind, socket.host, socket.local);
-        let records = sending.records.clone().or_else(|| socket.records.clone());
-        let classified = if host == LOCAL_HOST && kind.protocol.is_redirectable(&destination) {
-            let records = records.as_ref();
-            let asking = Asking { pid: sending.pid, socket: id, host, kind, bound, destination, records };
-            self.classified(asking, sink.enabled())?
-        } else {
-            Classified { target: destination, redirect: None, recorded: Ok(Vec::new()), trace: None }
-        };
-        let Classified { target, redirect, recorded, trace } = classified;
-        let bound_now = self.bind_to_any(id);
-        let source =
-            recorded.and_then(|recorded| Ok((recorded, self.source_of_datagrams(host, bound_now?, target)?)));
-        let result = source.map(|(recorded, mut local)| {
-            local.set_port(source_port.unwrap_or(local.port()));
-            let traffic = Traffic {
-                sender: id,
-                destination,
-                receiver: None,
-                redirected: target != destination,
-                lost: self.is_lost(bound, target, redirect),
-                last: self.now,
-            };
-            let flow = self.next_flow();
-            let (records, mut contexts) = self.leave_records(flow, records.as_deref(), recorded);
-            let carried = records.as_ref().map(|records| Carried {
-                records: Arc::clone(records),
-                context: self.last_context(records),
-                reception: super::Reception::default(),
-            });
-            contexts.extend(self.contexts_of_connect(id));
-            let (client, server) = (End::new(local), End::new(address::unmapped(target)));
-            let datagrams = Some(traffic);
-            self.flows.insert(
-                flow,
-                Arc::new(Flow { client, server, records, original: None, contexts, datagrams }),
-            );
-            if let Some(datagrams) = self.datagrams_mut(id) {
-                datagrams.flows.insert(address::unmapped(destination), flow);
+    ) -> Result<(), WinsockError> {
+        let First { caller, id, destination, source_port, data, records } = first;
+        let mut traces = sink.enabled().then(Vec::new);
+        self.bind_implicitly(caller.pid, id, &mut traces)?;
+        let asking = self.asking(caller.pid, id, destination, records).ok_or(WinsockError::WSAENETDOWN)?;
+        let classified = asking.host == LOCAL_HOST && asking.kind.protocol.is_redirectable(&destination);
+        let (route, refused) = if classified {
+            match self.classified(&asking, run, &mut traces) {
+                Classified::To(route) => (route, None),
+                Classified::Refused(route, error) => (route, Some(error)),
+                Classified::Pended(by, run) => {
+                    let records = asking.records;
+                    let first = First { caller, id, destination, source_port, data, records };
+                    self.pended.insert(by.handle, PendedClassify { by, run, waits: Waits::Datagram(first) });
+                    return Ok(());
+                }
+                Classified::Never => return Ok(()),
             }
-            (flow, carried)
+        } else {
+            (Route::unchanged(destination), None)
+        };
+        let (target, redirect) = (route.target, route.redirect);
+        let bound_now = self.bind_to_any(id);
+        let local = match refused {
+            Some(error) => Err(error),
+            None => bound_now.and_then(|bound| self.source_of_datagrams(asking.host, bound, route.target)),
+        };
+        let result = local.map(|mut local| {
+            local.set_port(source_port.unwrap_or(local.port()));
+            let (flow, carried) = self.open_datagram_flow(&asking, local, route);
+            self.deliver(flow, data, carried, Some((&asking, &mut traces)));
+            flow
         });
-        if let Some(mut trace) = trace {
-            trace.result = result.as_ref().map(|(flow, _)| *flow).map_err(|error| *error);
+        let traces = traces.filter(|_| classified);
+        if let Some(mut trace) = Self::connect_trace(&asking, target, redirect, traces) {
+            trace.result = result;
             sink.connect(trace);
         }
-        result
+        result.map(|_| ())
+    }
+
+    /// A flow from `local`, and what is to travel with its first datagram.
+    fn open_datagram_flow(
+        &mut self,
+        asking: &Asking,
+        local: SocketAddr,
+        route: Route,
+    ) -> (FlowId, Option<Carried>) {
+        let Asking { socket: id, destination, bound, .. } = *asking;
+        let Route { target, redirect, recorded } = route;
+        let traffic = Traffic {
+            sender: id,
+            destination,
+            receiver: None,
+            redirected: target != destination,
+            lost: self.is_lost(bound, target, redirect),
+            last: self.now,
+        };
+        let flow = self.next_flow();
+        let (records, mut contexts) = self.leave_records(flow, asking.records.as_deref(), recorded);
+        let carried = records.as_ref().map(|records| Carried {
+            records: Arc::clone(records),
+            context: self.last_context(records),
+            reception: super::Reception::default(),
+        });
+        contexts.extend(self.contexts_of_connect(id));
+        let opened = Flow {
+            client: End::new(local),
+            server: End::new(address::unmapped(target)),
+            original: None,
+            original_app: records.is_some().then(|| Arc::clone(&asking.original_app)),
+            records,
+            contexts,
+            authorized: self.authorized_now(target),
+            datagrams: Some(traffic),
+        };
+        self.flows.insert(flow, Arc::new(opened));
+        if let Some(datagrams) = self.datagrams_mut(id) {
+            datagrams.flows.insert(address::unmapped(destination), flow);
+        }
+        (flow, carried)
+    }
+
+    /// A datagram that was pended goes on.
+    pub(crate) fn resume_datagram<S: Sink + ?Sized>(&mut self, first: First, run: Run, sink: &mut S) {
+        if self.datagrams(first.id).is_some() {
+            let _ = self.begin_flow(first, run, sink);
+        }
     }
 
     /// Whether nothing of such a flow arrives (docs/behaviour.md, R20): redirected to an own address that is not loopback,

@@ -1,195 +1,413 @@
-//! The classify at a connect-redirect layer: who is asked, in which order, and what the connect request looks
-//! like afterwards.
+//! A classify: who is asked, in which order, and what comes of it.
 //!
-//! Source: win32 "Filter Arbitration"; ddi "FWPS_CONNECT_REQUEST0"; docs/behaviour.md, "Connect request" and
-//! "Arbitration".
+//! Source: win32 "Filter Arbitration"; ddi "FWPS_CONNECT_REQUEST0", "FwpsPendClassify0"; docs/behaviour.md, "Connect
+//! request", "Arbitration" and "Reclassification".
 
-use std::fmt;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Asked, Decision, Engine, Layer, Redirect};
-use crate::ids::{DriverId, FilterId, Pid, RedirectHandle};
-use crate::records::{Records, RedirectState, redirect_state};
+use super::arbitration::{Arbitration, By};
+use super::call::{ApplyFlags, Classify, LayerData, States};
+use super::{
+    Action, Callout, ClassifyOut, Completion, Engine, Filter, FilterAction, Flags, Incoming, LayerKind,
+    RedirectContext, Verdict,
+};
+use crate::bug_check::BugCheck;
+use crate::ids::{CalloutId, ClassifyHandle, ContextId, DriverId, FilterId, RedirectHandle, SublayerId};
+use crate::profile::{
+    ClearActionRight, InlineReauthorize, PermitWithoutRight, Profile, RedirectReauthorize,
+    SublayersAfterBlock, Unapplied,
+};
+use crate::records::{Records, RedirectState};
 use crate::trace::{Inspection, PreviousVersion};
 
-/// What a callout did with a connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// It permitted.
-    Permit,
-    /// It permitted because a callout before it redirected in the same classify.
-    PermitEarlierRedirect,
-    /// It left the decision to the next filter.
-    Continue,
-    /// It blocked.
-    Block,
-    /// It redirected to this address.
-    Redirect(SocketAddr),
-    /// It would redirect, and has no target in this family.
-    NoTarget,
+/// So often a callout is asked again because others modified what it had modified. More often, and it never ends.
+const MOST_ROUNDS: usize = 16;
+
+/// A filter where the engine asks it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    pub(crate) id: FilterId,
+    pub(super) sublayer_weight: u16,
+    pub(crate) filter: Arc<Filter>,
+    /// `None` where the filter asks none, and where it is not registered any more.
+    pub(crate) callout: Option<Arc<Callout>>,
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Permit => f.write_str("permits"),
-            Self::PermitEarlierRedirect => f.write_str("permits, as another redirected already"),
-            Self::Continue => f.write_str("leaves it to the next filter"),
-            Self::Block => f.write_str("blocks"),
-            Self::Redirect(target) => write!(f, "redirects to {target}"),
-            Self::NoTarget => f.write_str("permits, having no target of this family"),
-        }
+impl Asked {
+    /// Filters are asked in the order of their places.
+    pub(super) fn place(&self) -> Place {
+        let filter = &self.filter;
+        (Reverse(self.sublayer_weight), filter.sublayer, Reverse(filter.weight), self.id)
     }
 }
 
-/// Who connects, as conditions see it.
-pub(crate) struct Endpoint<'a> {
-    pub(crate) pid: Pid,
-    pub(crate) image: &'a str,
-    pub(crate) local: SocketAddr,
-    /// `IP_PROTOCOL`.
-    pub(crate) protocol: u8,
-    pub(crate) records: Option<&'a Records>,
-}
+pub(super) type Place = (Reverse<u16>, SublayerId, Reverse<u64>, FilterId);
 
-/// One modification of the request: a version of `FWPS_CONNECT_REQUEST0`.
+/// A change of the request: a version of `FWPS_CONNECT_REQUEST0` or `FWPS_BIND_REQUEST0`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Version {
     pub(crate) modifier: FilterId,
-    /// Whose filter that is.
+    /// Whose filter that is, and whose the context.
     pub(crate) owner: DriverId,
-    pub(crate) remote: SocketAddr,
-    pub(crate) target_pid: u32,
-    /// `localRedirectHandle`.
-    pub(crate) handle: Option<RedirectHandle>,
-    /// `localRedirectContext`: allocated by the driver, and the engine's from here on.
-    pub(crate) context: Option<Arc<[u8]>>,
+    pub(crate) data: LayerData,
+    /// Whether it is a redirect: anything changed but the local address.
+    pub(crate) redirects: bool,
+    /// How many versions there were when its callout was last asked, if it wants to be asked again.
+    told: Option<usize>,
 }
 
 impl Version {
-    fn shown(&self) -> PreviousVersion {
-        PreviousVersion { modifier: self.modifier, remote: self.remote, handle: self.handle }
+    /// Where it sends a connect to `original`.
+    pub(crate) fn target(&self, original: SocketAddr) -> SocketAddr {
+        self.data.remote.unwrap_or(original)
+    }
+
+    pub(super) fn shown(&self) -> PreviousVersion {
+        let address = self.data.remote.unwrap_or(self.data.local);
+        PreviousVersion { modifier: self.modifier, address, handle: self.data.handle }
     }
 }
 
-/// The connect request after the classify.
-pub(crate) struct ConnectRequest {
-    pub(crate) original: SocketAddr,
+/// A classify under way. It can stop where a callout pends it, and go on later.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Run {
     /// Oldest first; `previousVersion` is this list read backwards.
     pub(crate) versions: Vec<Version>,
-    /// Whether a callout blocked and none after it redirected.
-    pub(crate) blocked: bool,
+    pub(super) arbitration: Arbitration,
+    /// The filters up to here have been asked.
+    after: Option<Place>,
+    /// The sublayer that has decided.
+    decided: Option<SublayerId>,
+    /// What all further calls show: it was pended and completed.
+    flags: Flags,
+    /// The callouts that pended the request and completed it.
+    pub(super) completed: Vec<CalloutId>,
+    /// The packet was replaced by a copy.
+    pub(crate) cloned: bool,
+    /// What callouts left behind: handles that were not released, and contexts.
+    pub(crate) lost_handles: Vec<(DriverId, ClassifyHandle)>,
+    pub(crate) lost_contexts: Vec<(DriverId, Arc<[u8]>)>,
 }
 
-/// Asks every sublayer, heaviest first; in a sublayer every filter that matches, heaviest first, until one
-/// permits or blocks. Conditions, and the context that a callout writes, see the destination that the caller
-/// gave: a redirect made earlier in the same classify shows in `previousVersion` alone.
-///
-/// `context_bytes` tells how long the context of a record's entry is, where it still exists.
-pub(crate) fn classify(
-    engine: &Engine,
-    layer: Layer,
-    endpoint: &Endpoint<'_>,
-    original: SocketAddr,
-    context_bytes: impl Fn(RedirectHandle) -> Option<usize>,
-    mut inspections: Option<&mut Vec<Inspection>>,
-) -> ConnectRequest {
-    let mut request = ConnectRequest { original, versions: Vec::new(), blocked: false };
-    let mut decided = None;
-    for asked in engine.asked_at(layer) {
-        let sublayer = asked.filter.sublayer;
-        if decided == Some(sublayer) || !asked.filter.conditions.iter().all(|c| c.holds(endpoint, &original))
-        {
-            continue;
+/// How a classify ended, or why it did not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Ended {
+    /// Every filter was asked. `None`: nobody decided, and the traffic is permitted.
+    Decided(Option<Verdict>),
+    /// A callout pended it.
+    Pended(PendedBy),
+    /// It never completes (`acquire-without-apply`), or is asked again for ever.
+    Never,
+    /// Windows did not survive it.
+    BugCheck(BugCheck),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PendedBy {
+    pub(crate) callout: CalloutId,
+    pub(crate) owner: DriverId,
+    pub(crate) filter: FilterId,
+    pub(crate) handle: ClassifyHandle,
+}
+
+/// What a classify needs of the machine.
+pub(crate) struct Machinery<'m> {
+    pub(crate) engine: &'m Engine,
+    pub(crate) profile: &'m Profile,
+    pub(crate) contexts: Contexts<'m>,
+    pub(crate) states: &'m mut States,
+    pub(crate) next_handle: &'m mut u64,
+}
+
+/// The contexts of the redirects behind a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Contexts<'m> {
+    pub(crate) all: &'m BTreeMap<ContextId, RedirectContext>,
+    pub(crate) records: Option<&'m Records>,
+}
+
+impl<'m> Contexts<'m> {
+    /// That of the last redirect by `handle`, while it exists.
+    pub(super) fn of(self, handle: RedirectHandle) -> Option<&'m [u8]> {
+        let entry = self.records?.entries().iter().rev().find(|entry| entry.handle == handle)?;
+        self.all.get(&entry.context?).map(|context| &*context.bytes)
+    }
+}
+
+impl Run {
+    /// The request as it is now.
+    pub(crate) fn current(&self, seen: &Incoming<'_>) -> LayerData {
+        let original = || LayerData {
+            local: seen.local,
+            remote: seen.remote,
+            target_pid: 0,
+            handle: None,
+            context: None,
+        };
+        self.versions.last().map_or_else(original, |version| version.data.clone())
+    }
+
+    /// The request is `data` from here on. What is as it was makes no new version.
+    pub(crate) fn modify(
+        &mut self,
+        seen: &Incoming<'_>,
+        by: (FilterId, DriverId),
+        data: LayerData,
+        reauthorize: bool,
+    ) {
+        let before = self.current(seen);
+        if data == before {
+            return;
         }
-        let handle = asked.callout.policy.handles.of(layer.family);
-        let state =
-            handle.map_or(RedirectState::NotRedirected, |handle| redirect_state(endpoint.records, handle));
-        let seen = inspections.as_ref().map(|_| Inspection {
-            callout: asked.filter.callout,
-            name: Arc::clone(&asked.callout.name),
-            filter: asked.id,
-            handle,
-            state,
-            context_bytes: own_context(state, handle, &context_bytes),
-            previous_versions: request.versions.iter().rev().map(Version::shown).collect(),
-            action: Action::Permit,
-        });
-        let action = ask(asked, endpoint, handle, state, &mut request);
-        if let (Some(seen), Some(inspections)) = (seen, inspections.as_mut()) {
-            inspections.push(Inspection { action, ..seen });
-        }
-        if action != Action::Continue {
-            decided = Some(sublayer);
+        let redirects = LayerData { local: before.local, ..data.clone() } != before;
+        let (modifier, owner) = by;
+        let told = reauthorize.then_some(self.versions.len() + 1);
+        self.versions.push(Version { modifier, owner, data, redirects, told });
+    }
+
+    /// The driver has completed what it pended: with a verdict the filters below are asked, without one all are asked
+    /// again.
+    pub(crate) fn completed(&mut self, by: CalloutId, completion: Completion) {
+        self.flags = self.flags | Flags::REAUTHORIZE;
+        self.completed.push(by);
+        match completion {
+            Completion::Final(out) => {
+                self.arbitration.decide(By::Callout, out);
+                if out.action.is_some() {
+                    self.decided = self.after.map(|(_, sublayer, ..)| sublayer);
+                }
+            }
+            Completion::Reauthorize => {
+                self.arbitration = Arbitration::default();
+                (self.after, self.decided) = (None, None);
+            }
         }
     }
-    request
+
+    /// The callout whose change was changed by another, which it wants to be told of.
+    fn to_be_told(&self) -> Option<(usize, FilterId)> {
+        self.versions.iter().enumerate().find_map(|(index, version)| {
+            let others = self.versions.get(version.told?..)?;
+            others.iter().any(|later| later.modifier != version.modifier).then_some((index, version.modifier))
+        })
+    }
 }
 
-/// A callout is given its context back in the two states in which it redirected itself.
-fn own_context(
-    state: RedirectState,
-    handle: Option<RedirectHandle>,
-    context_bytes: impl Fn(RedirectHandle) -> Option<usize>,
-) -> Option<usize> {
-    match state {
-        RedirectState::RedirectedBySelf | RedirectState::PreviouslyRedirectedBySelf => context_bytes(handle?),
-        RedirectState::NotRedirected | RedirectState::RedirectedByOther => None,
+/// Asks every sublayer, heaviest first; in a sublayer every filter that matches, heaviest first, until one permits or
+/// blocks. Conditions, and the context that a callout writes, see the destination that the caller gave: a redirect made
+/// earlier in the same classify shows in `previousVersion` alone.
+pub(crate) fn classify(
+    machine: &mut Machinery<'_>,
+    seen: &Incoming<'_>,
+    run: &mut Run,
+    mut inspections: Option<&mut Vec<Inspection>>,
+) -> Ended {
+    let mut seen = *seen;
+    if !seen.layer.kind.is_redirect() || reauthorize_shows(seen.layer.kind, machine.profile) {
+        seen.flags = seen.flags | run.flags;
+    }
+    let engine = machine.engine;
+    let order = engine.asked_at(seen.layer);
+    let first = run.after.map_or(0, |after| order.partition_point(|asked| asked.place() <= after));
+    for asked in &order[first..] {
+        if run.decided == Some(asked.filter.sublayer) || !asked.matches(&seen) {
+            continue;
+        }
+        run.after = Some(asked.place());
+        match ask(machine, &seen, asked, run, inspections.as_deref_mut()) {
+            Answer::Went(decided) => {
+                if decided {
+                    run.decided = Some(asked.filter.sublayer);
+                }
+            }
+            Answer::Stopped(ended) => return ended,
+        }
+        if run.arbitration.is_hard_block()
+            && machine.profile.sublayers_after_block == SublayersAfterBlock::Skipped
+        {
+            break;
+        }
+    }
+    if seen.layer.kind.is_redirect()
+        && let Some(ended) = tell_of_changes(machine, &seen, run, inspections)
+    {
+        return ended;
+    }
+    Ended::Decided(run.arbitration.verdict())
+}
+
+fn reauthorize_shows(kind: LayerKind, profile: &Profile) -> bool {
+    kind == LayerKind::BindRedirect || profile.reauthorize_at_connect_redirect == RedirectReauthorize::Shown
+}
+
+/// Asks those again who want to know when others change what they changed.
+fn tell_of_changes(
+    machine: &mut Machinery<'_>,
+    seen: &Incoming<'_>,
+    run: &mut Run,
+    mut inspections: Option<&mut Vec<Inspection>>,
+) -> Option<Ended> {
+    let mut seen = *seen;
+    if reauthorize_shows(seen.layer.kind, machine.profile) {
+        seen.flags = seen.flags | Flags::REAUTHORIZE;
+    }
+    for _ in 0..MOST_ROUNDS {
+        let Some((index, filter)) = run.to_be_told() else { return None };
+        run.versions[index].told = Some(run.versions.len());
+        let engine = machine.engine;
+        let Some(asked) = engine.asked_at(seen.layer).iter().find(|asked| asked.id == filter) else {
+            continue;
+        };
+        if let Answer::Stopped(ended) = ask(machine, &seen, asked, run, inspections.as_deref_mut()) {
+            return Some(ended);
+        }
+    }
+    Some(Ended::Never)
+}
+
+enum Answer {
+    /// Whether the filter permitted or blocked.
+    Went(bool),
+    Stopped(Ended),
+}
+
+impl Asked {
+    fn matches(&self, seen: &Incoming<'_>) -> bool {
+        self.filter.conditions.iter().all(|condition| condition.holds(seen))
     }
 }
 
 fn ask(
+    machine: &mut Machinery<'_>,
+    seen: &Incoming<'_>,
     asked: &Asked,
-    endpoint: &Endpoint<'_>,
-    handle: Option<RedirectHandle>,
-    state: RedirectState,
-    request: &mut ConnectRequest,
-) -> Action {
-    let policy = &asked.callout.policy;
-    let decision = policy
-        .rules
-        .iter()
-        .find(|rule| {
-            rule.states.contains(state)
-                && rule.processes.contains(endpoint.pid)
-                && rule.conditions.iter().all(|condition| condition.holds(endpoint, &request.original))
-        })
-        .map_or(&Decision::Permit, |rule| &rule.decision);
-    match decision {
-        Decision::Permit => Action::Permit,
-        Decision::Continue => Action::Continue,
-        Decision::Block => {
-            request.blocked = true;
-            Action::Block
-        }
-        Decision::Redirect(_)
-            if policy.heeds_earlier_redirect
-                && request.versions.iter().any(|version| version.handle.is_some()) =>
-        {
-            Action::PermitEarlierRedirect
-        }
-        Decision::Redirect(redirect) => redirect_to(redirect, asked, endpoint, handle, request),
+    run: &mut Run,
+    inspections: Option<&mut Vec<Inspection>>,
+) -> Answer {
+    match asked.filter.action {
+        FilterAction::Permit => decide_by_filter(machine.profile, asked, run, Verdict::Permit, inspections),
+        FilterAction::Block => decide_by_filter(machine.profile, asked, run, Verdict::Block, inspections),
+        FilterAction::CalloutTerminating(id) | FilterAction::CalloutUnknown(id) => match &asked.callout {
+            Some(callout) => ask_callout(machine, seen, asked, (id, callout), run, inspections),
+            // Source: win32 "FWPM_ACTION0"; docs/behaviour.md, "Kernel functions".
+            None => decide_by_filter(machine.profile, asked, run, Verdict::Block, inspections),
+        },
+        FilterAction::CalloutInspection(id) => match &asked.callout {
+            Some(callout) => ask_callout(machine, seen, asked, (id, callout), run, inspections),
+            None => Answer::Went(false),
+        },
     }
 }
 
-fn redirect_to(
-    redirect: &Redirect,
+/// The filter itself decides: a permit is soft and a block is hard, unless its flag says otherwise.
+fn decide_by_filter(
+    profile: &Profile,
     asked: &Asked,
-    endpoint: &Endpoint<'_>,
-    handle: Option<RedirectHandle>,
-    request: &mut ConnectRequest,
-) -> Action {
-    let Some(target) = redirect.target.for_destination(&request.original) else { return Action::NoTarget };
-    request.versions.push(Version {
-        modifier: asked.id,
-        owner: asked.callout.owner,
-        remote: target,
-        target_pid: redirect.target_pid,
-        handle: handle.filter(|_| redirect.with_handle),
-        context: redirect.context.bytes(&endpoint.local, &request.original),
-    });
-    request.blocked = false;
-    Action::Redirect(target)
+    run: &mut Run,
+    verdict: Verdict,
+    inspections: Option<&mut Vec<Inspection>>,
+) -> Answer {
+    let flag = asked.filter.clear_action_right;
+    let hard = match profile.clear_action_right {
+        ClearActionRight::SetIsHard => flag || verdict == Verdict::Block,
+        ClearActionRight::ClearedIsHard => !flag,
+    };
+    let before = run.arbitration.carried();
+    run.arbitration.decide(By::Filter, ClassifyOut { action: Some(verdict), write: !hard });
+    if let Some(inspections) = inspections {
+        let action = match (verdict, hard) {
+            (Verdict::Permit, false) => Action::Permit,
+            (Verdict::Permit, true) => Action::HardPermit,
+            (Verdict::Block, false) => Action::Block,
+            (Verdict::Block, true) => Action::HardBlock,
+        };
+        inspections.push(Inspection {
+            callout: None,
+            name: "a filter".into(),
+            filter: asked.id,
+            handle: None,
+            state: RedirectState::NotRedirected,
+            context_bytes: None,
+            previous_versions: Vec::new(),
+            write_right: before.write,
+            action,
+            carried: run.arbitration.carried(),
+        });
+    }
+    Answer::Went(true)
+}
+
+fn ask_callout(
+    machine: &mut Machinery<'_>,
+    seen: &Incoming<'_>,
+    asked: &Asked,
+    (id, callout): (CalloutId, &Callout),
+    run: &mut Run,
+    inspections: Option<&mut Vec<Inspection>>,
+) -> Answer {
+    let profile = machine.profile;
+    let entered = run.arbitration.carried();
+    let previous_versions = if inspections.is_some() {
+        run.versions.iter().rev().map(Version::shown).collect()
+    } else {
+        Vec::new()
+    };
+    let versions = run.versions.len();
+    let contexts = machine.contexts;
+    let mut call = Classify::new(machine, contexts, profile, seen, asked, (id, callout.owner), run);
+    callout.program.classify(&mut call);
+    let Classify { out, permitted_without_right, handles, unapplied, pended, told, .. } = call;
+
+    let kept = pended.filter(|handle| handles.contains(handle));
+    run.lost_handles.extend(
+        handles.into_iter().filter(|handle| kept != Some(*handle)).map(|handle| (callout.owner, handle)),
+    );
+    let stopped = if permitted_without_right && profile.permit_without_right != PermitWithoutRight::Ignored {
+        Some(Ended::BugCheck(BugCheck::NotReported))
+    } else if unapplied && profile.acquire_without_apply == Unapplied::NeverCompletes {
+        Some(Ended::Never)
+    } else {
+        pended.map(|handle| {
+            Ended::Pended(PendedBy { callout: id, owner: callout.owner, filter: asked.id, handle })
+        })
+    };
+    let inspection_only = matches!(asked.filter.action, FilterAction::CalloutInspection(_));
+    let mut decided = false;
+    if stopped.is_none() && !inspection_only {
+        let counts = entered.write || out.action == Some(Verdict::Block);
+        if counts {
+            run.arbitration.decide(By::Callout, out);
+            decided = out.action.is_some();
+        }
+    }
+    if let Some(inspections) = inspections {
+        let changed = run.versions.get(versions..).and_then(<[Version]>::last);
+        let action = told
+            .action
+            .unwrap_or_else(|| Action::of(out, entered.write, changed, pended.is_some(), run.cloned));
+        inspections.push(Inspection {
+            callout: Some(id),
+            name: Arc::clone(&callout.name),
+            filter: asked.id,
+            handle: told.handle,
+            state: told.state.unwrap_or(RedirectState::NotRedirected),
+            context_bytes: told.context_bytes,
+            previous_versions,
+            write_right: entered.write,
+            action,
+            carried: run.arbitration.carried(),
+        });
+    }
+    stopped.map_or(Answer::Went(decided), Answer::Stopped)
+}
+
+/// Whether a change that was made inline and wants to be told of others' changes is.
+pub(super) fn is_told(flags: ApplyFlags, inline: bool, profile: &Profile) -> bool {
+    flags.reauthorize_if_modified_by_others
+        && (!inline || profile.reauthorize_flag_inline == InlineReauthorize::Heeded)
 }
 
 #[cfg(test)]

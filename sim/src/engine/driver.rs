@@ -44,6 +44,12 @@ pub struct Account {
     pub redirect_handles: usize,
     /// Callouts that it registered and did not unregister.
     pub callouts: usize,
+    /// Classify handles that it acquired and did not release.
+    pub classify_handles: usize,
+    /// Requests that it pended and did not complete.
+    pub pended_classifies: usize,
+    /// Bytes that its callouts keep from one call to the next.
+    pub state_bytes: usize,
 }
 
 /// What a driver's unload routine does beside deleting its filters and unregistering its callouts, without which
@@ -70,7 +76,8 @@ impl Engine {
     fn remove_callouts_of(&mut self, driver: DriverId) {
         let owned = self.callouts.iter().filter(|(_, callout)| callout.owner == driver);
         let owned: BTreeSet<CalloutId> = owned.map(|(id, _)| *id).collect();
-        self.filters.retain(|_, filter| !owned.contains(&filter.callout));
+        self.filters
+            .retain(|_, filter| filter.action.callout().is_none_or(|callout| !owned.contains(&callout)));
         self.callouts.retain(|id, _| !owned.contains(id));
         self.added.retain(|id, _| !owned.contains(id));
     }
@@ -126,6 +133,14 @@ impl World {
             contexts: self.contexts.values().filter(|context| context.owner == driver).count(),
             redirect_handles: self.engine.handles.values().filter(|handle| handle.owner == driver).count(),
             callouts: self.engine.callouts.values().filter(|callout| callout.owner == driver).count(),
+            classify_handles: self.classify_handles.values().filter(|owner| **owner == driver).count(),
+            pended_classifies: self.pended.values().filter(|pended| pended.by.owner == driver).count(),
+            state_bytes: self
+                .callout_states
+                .values()
+                .filter(|state| state.owner == driver)
+                .map(|state| state.bytes.len())
+                .sum(),
         }
     }
 }
@@ -148,13 +163,16 @@ mod tests {
         let policy = Policy::cooperative(handle, Redirect::local(m.service.pid, both(1001)));
         let callout =
             m.w.install(crate::Vendor { driver: a, name: "a".into(), sublayer_weight: 1, policy }).unwrap();
-        assert_eq!(m.w.account(a), Account { contexts: 0, redirect_handles: 1, callouts: 1 });
+        assert_eq!(m.w.account(a), Account { redirect_handles: 1, callouts: 1, ..Account::default() });
         let client = m.connected(SERVER);
-        assert_eq!(m.w.account(a), Account { contexts: 1, redirect_handles: 1, callouts: 1 });
+        assert_eq!(
+            m.w.account(a),
+            Account { contexts: 1, redirect_handles: 1, callouts: 1, ..Account::default() }
+        );
         assert_eq!(m.w.account(b), Account::default());
         m.w.fwps_callout_unregister(callout).unwrap();
         m.w.fwps_redirect_handle_destroy(handle).unwrap();
-        assert_eq!(m.w.account(a), Account { contexts: 1, redirect_handles: 0, callouts: 0 });
+        assert_eq!(m.w.account(a), Account { contexts: 1, ..Account::default() });
         m.w.end_process(m.service.pid);
         m.w.closesocket(m.app, client).unwrap();
         assert_eq!(m.w.account(a), Account::default());
@@ -164,7 +182,10 @@ mod tests {
     fn redirecting(m: &mut Machine) -> (DriverId, crate::SocketHandle, crate::SocketHandle) {
         let (client, accepted) = m.redirected(Redirect::local(m.service.pid, both(1001)));
         let driver = *m.w.engine.drivers.keys().next_back().unwrap();
-        assert_eq!(m.w.account(driver), Account { contexts: 1, redirect_handles: 1, callouts: 1 });
+        assert_eq!(
+            m.w.account(driver),
+            Account { contexts: 1, redirect_handles: 1, callouts: 1, ..Account::default() }
+        );
         (driver, client, accepted)
     }
 
@@ -178,7 +199,7 @@ mod tests {
     #[case::where_contexts_go_with_the_client("client-end-closed", 1, true, Account::default())]
     #[case::where_contexts_go_with_the_handle("handle-destroyed", 0, true, Account::default())]
     #[case::where_they_would_and_the_handle_stays(
-        "handle-destroyed", 0, false, Account { contexts: 1, redirect_handles: 1, callouts: 0 }
+        "handle-destroyed", 0, false, Account { contexts: 1, redirect_handles: 1, callouts: 0, ..Account::default() }
     )]
     fn driver_that_goes_before_its_contexts_leaks_them(
         #[case] lifetime: &str,
@@ -195,7 +216,11 @@ mod tests {
         let verified = KernelError::BugCheck(BugCheck::DriverVerifierDetectedViolation);
         assert_eq!(unloaded, if left.contexts > 0 { Err(verified) } else { Ok(()) });
         assert_eq!(m.w.account(driver), left);
-        assert_eq!(m.trace(SERVER).inspections, [], "its callout is gone");
+        assert_eq!(
+            m.trace(SERVER).inspections(),
+            Vec::<&crate::trace::Inspection>::new(),
+            "its callout is gone"
+        );
         assert_eq!(m.w.driver_name(driver), Some("redirector"));
         let again = m.w.unload_driver(driver, Unload::default());
         assert!(matches!(again, Err(KernelError::NotDocumented(_))), "{again:?}");
@@ -214,7 +239,7 @@ mod tests {
             m.w.install(crate::Vendor { driver, name, sublayer_weight: 1, policy }).unwrap();
         }
         assert_eq!(m.w.unload_driver(a, Unload::default()), Ok(()));
-        let names: Vec<_> = m.trace(SERVER).inspections.iter().map(|seen| seen.name.to_string()).collect();
+        let names: Vec<_> = m.trace(SERVER).inspections().iter().map(|seen| seen.name.to_string()).collect();
         assert_eq!(names, ["b"]);
         let policy = policy(&mut m);
         assert!(m.w.fwps_callout_register(b, "a", policy).is_ok());

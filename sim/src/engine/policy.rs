@@ -1,15 +1,19 @@
 //! What a callout does, as data.
 
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
 
-use super::Condition;
+use super::call::{ApplyFlags, Classify, LayerData};
+use super::classify::{PendedBy, Run};
+use super::{Action, ClassifyOut, Condition, Incoming, LayerKind, Verdict, remembered};
 use crate::address::{self, Family, SOCKADDR_STORAGE_SIZE};
 use crate::ids::{Pid, RedirectHandle};
 use crate::profile::Profile;
-use crate::records::RedirectState;
+use crate::records::{RedirectState, redirect_state};
 
 /// A callout's policy: the first rule that fits decides; where none does, it permits.
+///
+/// The default has no handle and no rules, and is careful.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// The redirect handle or handles that the callout asks and redirects with.
@@ -17,8 +21,21 @@ pub struct Policy {
     /// Whether it looks at `previousVersion` and leaves a connect alone that a callout before it redirected
     /// locally in the same classify.
     pub heeds_earlier_redirect: bool,
+    /// How it keeps the rules of the functions that it calls.
+    pub habits: Habits,
     /// What it does, first match first.
     pub rules: Vec<Rule>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            handles: Handles::None,
+            heeds_earlier_redirect: true,
+            habits: Habits::default(),
+            rules: Vec::new(),
+        }
+    }
 }
 
 impl Policy {
@@ -28,12 +45,95 @@ impl Policy {
     #[must_use]
     pub fn cooperative(handle: RedirectHandle, redirect: Redirect) -> Self {
         let states = States::of(&[RedirectState::NotRedirected, RedirectState::RedirectedByOther]);
+        let rules = vec![Rule { states, ..Rule::always(Decision::Redirect(redirect)) }];
+        Self { handles: Handles::One(handle), rules, ..Self::default() }
+    }
+}
+
+/// How a callout keeps the rules of the functions that it calls. The default is a careful one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule that a driver keeps or breaks by itself")]
+pub struct Habits {
+    /// What it makes of `FWPS_RIGHT_ACTION_WRITE`.
+    pub write_right: WriteRight,
+    /// What it does when it is asked again: `IS_REAUTHORIZE` at a redirect layer.
+    pub reauthorize: Reauthorize,
+    /// What it leaves in `classifyOut` after it has changed the layer data.
+    pub after_acquire: AfterAcquire,
+    /// Whether it applies the layer data that it acquired.
+    pub applies: bool,
+    /// Whether it applies with `FWPS_CLASSIFY_FLAG_REAUTHORIZE_IF_MODIFIED_BY_OTHERS`.
+    pub reauthorize_if_modified_by_others: bool,
+    /// How often its filter may stand in `previousVersion`: where it does so more often, it blocks.
+    pub redirect_limit: Option<u32>,
+    /// Whether it releases its classify handle.
+    pub releases_classify_handle: bool,
+    /// Whether it frees a context that it did not apply.
+    pub frees_context: bool,
+    /// Whether it clears the right to write when its filter has the flag for that.
+    pub heeds_clear_action_right: bool,
+    /// Whether a new decision at CONNECT_REDIRECT replaces what it remembers of an earlier one.
+    pub replaces_remembered: bool,
+    /// Whether it forgets what it remembers at AUTH_CONNECT even when it has no right to write there.
+    pub forgets_without_right: bool,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
         Self {
-            handles: Handles::One(handle),
-            heeds_earlier_redirect: true,
-            rules: vec![Rule { states, ..Rule::always(Decision::Redirect(redirect)) }],
+            write_right: WriteRight::Heeded,
+            reauthorize: Reauthorize::PermitOwn,
+            after_acquire: AfterAcquire::Permit,
+            applies: true,
+            reauthorize_if_modified_by_others: false,
+            redirect_limit: None,
+            releases_classify_handle: true,
+            frees_context: true,
+            heeds_clear_action_right: true,
+            replaces_remembered: true,
+            forgets_without_right: true,
         }
     }
+}
+
+/// What a callout makes of `FWPS_RIGHT_ACTION_WRITE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WriteRight {
+    /// Without it, it does nothing but block.
+    #[default]
+    Heeded,
+    /// It does not look.
+    Ignored,
+    /// It takes the right for its absence (docs/behaviour.md, R16).
+    Inverted,
+}
+
+/// What a callout does when it is asked again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reauthorize {
+    /// It permits where it changed the request itself, or pended it; else it decides as for a new one.
+    #[default]
+    PermitOwn,
+    /// It permits, new to it or not.
+    PermitAll,
+    /// It does not look, and decides anew.
+    Ignored,
+}
+
+/// What a callout leaves in `classifyOut` after `FwpsAcquireWritableLayerDataPointer0`, which may have changed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AfterAcquire {
+    /// PERMIT, with the right to write.
+    #[default]
+    Permit,
+    /// PERMIT, without it.
+    HardPermit,
+    /// PERMIT, and the right to write the other way round, as WFPSampler does.
+    ToggleRight,
+    /// PERMIT if the right to write is there, as Safe-Chain does.
+    PermitIfRight,
+    /// Nothing: what Acquire left.
+    Nothing,
 }
 
 /// Which redirect handle a callout uses.
@@ -69,21 +169,50 @@ impl Handles {
 /// When, and what then.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
-    /// In these redirect states,
+    /// At these layers,
+    pub layers: Layers,
+    /// in these redirect states,
     pub states: States,
-    /// for connects of these processes
+    /// for traffic of these processes
     pub processes: Processes,
-    /// that meet all of these conditions,
+    /// that meets all of these conditions,
     pub conditions: Vec<Condition>,
     /// the callout does this.
     pub decision: Decision,
 }
 
 impl Rule {
-    /// A rule that fits every connect.
+    /// A rule that always fits.
     #[must_use]
     pub fn always(decision: Decision) -> Self {
-        Self { states: States::ALL, processes: Processes::Any, conditions: Vec::new(), decision }
+        Self {
+            layers: Layers::ALL,
+            states: States::ALL,
+            processes: Processes::Any,
+            conditions: Vec::new(),
+            decision,
+        }
+    }
+}
+
+/// A set of layers, of either IP version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Layers(u8);
+
+impl Layers {
+    /// Every layer.
+    pub const ALL: Self = Self((1 << LayerKind::ALL.len()) - 1);
+
+    /// These.
+    #[must_use]
+    pub fn of(kinds: &[LayerKind]) -> Self {
+        Self(kinds.iter().fold(0, |set, kind| set | 1 << *kind as u32))
+    }
+
+    /// Whether `kind` is one of them.
+    #[must_use]
+    pub fn contains(self, kind: LayerKind) -> bool {
+        self.0 & 1 << kind as u32 != 0
     }
 }
 
@@ -126,17 +255,60 @@ impl Processes {
     }
 }
 
-/// What a callout does with a connect.
+/// What a callout does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// `FWP_ACTION_PERMIT`.
     Permit,
+    /// The same, with the right to write cleared.
+    HardPermit,
     /// `FWP_ACTION_CONTINUE`: the next filter of the sublayer is asked.
     Continue,
-    /// `FWP_ACTION_BLOCK`; the profile field `block-at-redirect-layer` says what comes of it.
+    /// `FWP_ACTION_BLOCK`; at a redirect layer the profile field `block-at-redirect-layer` says what comes of it.
     Block,
+    /// The same, with the right to write cleared.
+    HardBlock,
+    /// At CONNECT_REDIRECT: permits, and remembers to block this connect at AUTH_CONNECT, where the callout must be asked
+    /// too. At other layers: as `Block`.
+    BlockLater,
     /// Changes the request and permits.
     Redirect(Redirect),
+    /// Changes the local address of the request and permits: at BIND_REDIRECT for the life of the socket.
+    Rebind(Rebind),
+    /// Pends the request, and completes it later.
+    Pend(Pend),
+    /// At INBOUND_IPPACKET: a copy of the packet goes on in its place, without what rides on it.
+    CloneAndReinject,
+}
+
+/// Another local address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rebind {
+    /// For IPv4 sockets.
+    pub v4: Option<Ipv4Addr>,
+    /// For IPv6 sockets.
+    pub v6: Option<Ipv6Addr>,
+}
+
+/// What a callout does with a request that it pends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pend {
+    /// What it changes before it completes the request.
+    pub redirect: Option<Redirect>,
+    /// How it completes it.
+    pub completion: Completion,
+    /// Whether its worker does so at once; else the driver must be told
+    /// ([`World::fwps_complete_classify`](crate::World::fwps_complete_classify)).
+    pub at_once: bool,
+}
+
+/// `FwpsCompleteClassify0`: with `classifyOut`, or with NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Completion {
+    /// The final decision of the callout.
+    Final(ClassifyOut),
+    /// NULL: the request is classified again.
+    Reauthorize,
 }
 
 /// A change of `FWPS_CONNECT_REQUEST0`.
@@ -232,6 +404,228 @@ impl Context {
             Self::Opaque(bytes) => Some(Arc::clone(bytes)),
         }
     }
+}
+
+impl Rebind {
+    /// The address for a socket whose local address is written like `local`; the port stays.
+    fn for_local(self, local: SocketAddr) -> Option<SocketAddr> {
+        let ip = match local {
+            SocketAddr::V4(_) => self.v4.map(IpAddr::V4),
+            SocketAddr::V6(_) if address::is_mapped(&local) => {
+                self.v4.map(|v4| IpAddr::V6(v4.to_ipv6_mapped()))
+            }
+            SocketAddr::V6(_) => self.v6.map(IpAddr::V6),
+        };
+        Some(SocketAddr::new(ip?, local.port()))
+    }
+}
+
+impl Policy {
+    /// What the policy's `classifyFn` does.
+    pub(super) fn classify(&self, call: &mut Classify<'_>) {
+        let seen = call.seen();
+        let state = match self.handles.of(seen.layer.family) {
+            Some(handle) => call.query_connection_redirect_state(handle).0,
+            None => RedirectState::NotRedirected,
+        };
+        let decision = self.decision(seen, state);
+        if seen.layer.kind == LayerKind::AuthConnect && remembered::contains(call.state(), seen) {
+            return self.block_remembered(call);
+        }
+        if !self.may_act(call, decision) {
+            return;
+        }
+        if seen.layer.kind.is_redirect() && self.was_asked_before(call) {
+            self.permit(call, Action::PermitReauthorize);
+            return;
+        }
+        if seen.layer.kind == LayerKind::ConnectRedirect
+            && self.habits.replaces_remembered
+            && !call.state().is_empty()
+        {
+            let kept = remembered::without(call.state(), seen);
+            call.set_state(&kept);
+        }
+        match decision {
+            Decision::Permit => self.permit(call, Action::Permit),
+            Decision::HardPermit => write(call, ClassifyOut::hard(Verdict::Permit)),
+            Decision::Continue => {}
+            Decision::Block => write(call, ClassifyOut::soft(Verdict::Block)),
+            Decision::HardBlock => write(call, ClassifyOut::hard(Verdict::Block)),
+            Decision::BlockLater if seen.layer.kind == LayerKind::ConnectRedirect => {
+                let kept = remembered::with(call.state(), seen);
+                call.set_state(&kept);
+                self.permit(call, Action::BlockLater);
+            }
+            Decision::BlockLater => write(call, ClassifyOut::soft(Verdict::Block)),
+            Decision::Redirect(redirect) => self.redirect(call, redirect),
+            Decision::Rebind(rebind) => match rebind.for_local(seen.local) {
+                Some(local) => self.change(call, |data| data.local = local),
+                None => self.permit(call, Action::NoTarget),
+            },
+            Decision::Pend(_) => {
+                let handle = call.acquire_classify_handle();
+                if call.pend_classify(handle).is_err() {
+                    let _ = call.release_classify_handle(handle);
+                    self.permit(call, Action::Permit);
+                }
+            }
+            Decision::CloneAndReinject => {
+                if !call.clone_and_reinject() {
+                    self.permit(call, Action::Permit);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn decision(&self, seen: &Incoming<'_>, state: RedirectState) -> &Decision {
+        let fits = |rule: &&Rule| {
+            rule.layers.contains(seen.layer.kind)
+                && rule.states.contains(state)
+                && rule.processes.contains(seen.process_id)
+                && rule.conditions.iter().all(|condition| condition.holds(seen))
+        };
+        self.rules.iter().find(fits).map_or(&Decision::Permit, |rule| &rule.decision)
+    }
+
+    /// The redirect state that its handle gives.
+    pub(crate) fn state(&self, seen: &Incoming<'_>) -> RedirectState {
+        let handle = self.handles.of(seen.layer.family);
+        handle.map_or(RedirectState::NotRedirected, |handle| redirect_state(seen.records, handle))
+    }
+
+    /// What its worker changes of a request that it pended.
+    pub(crate) fn modify_pended(&self, pend: &Pend, seen: &Incoming<'_>, by: &PendedBy, run: &mut Run) {
+        let change = pend
+            .redirect
+            .as_ref()
+            .zip(seen.remote)
+            .and_then(|(redirect, original)| self.change_by(redirect, seen, original));
+        if let Some(change) = change {
+            let mut data = run.current(seen);
+            change(&mut data);
+            run.modify(seen, (by.filter, by.owner), data, self.habits.reauthorize_if_modified_by_others);
+        }
+    }
+
+    /// By the right to write, and what the callout makes of it.
+    fn may_act(&self, call: &mut Classify<'_>, decision: &Decision) -> bool {
+        let right = call.classify_out().write;
+        let veto = matches!(decision, Decision::Block | Decision::HardBlock | Decision::Continue);
+        match self.habits.write_right {
+            WriteRight::Heeded if !right && !veto => call.explain(Action::NoRight),
+            WriteRight::Inverted if right => call.explain(Action::RightMisread),
+            _ => return true,
+        }
+        false
+    }
+
+    fn was_asked_before(&self, call: &Classify<'_>) -> bool {
+        call.is_reauthorize()
+            && match self.habits.reauthorize {
+                Reauthorize::PermitAll => true,
+                Reauthorize::Ignored => false,
+                Reauthorize::PermitOwn => {
+                    call.completed_before() || call.previous_versions().any(|v| v.modifier == call.filter())
+                }
+            }
+    }
+
+    fn permit(&self, call: &mut Classify<'_>, action: Action) {
+        call.set_action(Some(Verdict::Permit));
+        if self.habits.heeds_clear_action_right && call.clear_action_right() {
+            call.set_write_right(false);
+        }
+        if action != Action::Permit {
+            call.explain(action);
+        }
+    }
+
+    fn block_remembered(&self, call: &mut Classify<'_>) {
+        let right = call.classify_out().write;
+        if right || self.habits.forgets_without_right {
+            let kept = remembered::without(call.state(), call.seen());
+            call.set_state(&kept);
+        }
+        if right || self.habits.write_right == WriteRight::Ignored {
+            write(call, ClassifyOut::soft(Verdict::Block));
+            call.explain(Action::BlockRemembered);
+        } else {
+            call.set_action(Some(Verdict::Block));
+        }
+    }
+
+    fn redirect(&self, call: &mut Classify<'_>, redirect: &Redirect) {
+        if self.heeds_earlier_redirect && call.previous_versions().any(|version| version.handle.is_some()) {
+            return self.permit(call, Action::PermitEarlierRedirect);
+        }
+        let own = call.previous_versions().filter(|version| version.modifier == call.filter()).count();
+        if self.habits.redirect_limit.is_some_and(|limit| own > limit as usize) {
+            write(call, ClassifyOut::soft(Verdict::Block));
+            return call.explain(Action::TooMany);
+        }
+        let seen = call.seen();
+        let change = seen.remote.and_then(|original| self.change_by(redirect, seen, original));
+        match change {
+            Some(change) => self.change(call, change),
+            None => self.permit(call, Action::NoTarget),
+        }
+    }
+
+    /// What a redirect makes of the request; `None` without a target in the family of `original`.
+    pub(crate) fn change_by(
+        &self,
+        redirect: &Redirect,
+        seen: &Incoming<'_>,
+        original: SocketAddr,
+    ) -> Option<impl FnOnce(&mut LayerData) + use<>> {
+        let target = redirect.target.for_destination(&original)?;
+        let handle = self.handles.of(seen.layer.family).filter(|_| redirect.with_handle);
+        let context = redirect.context.bytes(&seen.local, &original);
+        let target_pid = redirect.target_pid;
+        Some(move |data: &mut LayerData| {
+            *data = LayerData { local: data.local, remote: Some(target), target_pid, handle, context };
+        })
+    }
+
+    /// Acquires the layer data, changes it and applies it, as far as its habits go.
+    fn change(&self, call: &mut Classify<'_>, change: impl FnOnce(&mut LayerData)) {
+        let habits = self.habits;
+        let handle = call.acquire_classify_handle();
+        if let Ok(mut data) = call.acquire_writable_layer_data(handle) {
+            change(&mut data);
+            if habits.applies {
+                let reauthorize_if_modified_by_others = habits.reauthorize_if_modified_by_others;
+                let flags = ApplyFlags { reauthorize_if_modified_by_others };
+                let _ = call.apply_modified_layer_data(handle, data, flags);
+            } else {
+                call.explain(Action::NotApplied);
+                if let Some(context) = data.context.filter(|_| !habits.frees_context) {
+                    call.lose_context(context);
+                }
+            }
+            let out = call.classify_out();
+            match habits.after_acquire {
+                AfterAcquire::Permit => write(call, ClassifyOut::soft(Verdict::Permit)),
+                AfterAcquire::HardPermit => write(call, ClassifyOut::hard(Verdict::Permit)),
+                AfterAcquire::ToggleRight => {
+                    write(call, ClassifyOut { action: Some(Verdict::Permit), write: !out.write });
+                }
+                AfterAcquire::PermitIfRight if out.write => call.set_action(Some(Verdict::Permit)),
+                AfterAcquire::PermitIfRight | AfterAcquire::Nothing => {}
+            }
+        } else {
+            self.permit(call, Action::Permit);
+        }
+        if habits.releases_classify_handle {
+            let _ = call.release_classify_handle(handle);
+        }
+    }
+}
+
+fn write(call: &mut Classify<'_>, out: ClassifyOut) {
+    call.set_action(out.action);
+    call.set_write_right(out.write);
 }
 
 #[cfg(test)]

@@ -177,7 +177,12 @@ mod tests {
         let handle = m.w.fwps_redirect_handle_create(driver, "forgetful", 0).unwrap();
         let redirect = Redirect::local(m.service.pid, both(1001));
         let always = vec![Rule::always(Decision::Redirect(redirect))];
-        let policy = Policy { rules: always, heeds_earlier_redirect: false, handles: Handles::One(handle) };
+        let policy = Policy {
+            rules: always,
+            heeds_earlier_redirect: false,
+            handles: Handles::One(handle),
+            ..Policy::default()
+        };
         m.w.install(Vendor { driver, name: "forgetful".into(), sublayer_weight: 1, policy }).unwrap();
         m.connected(SERVER);
         let accepted = m.accept(listener);

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::{Callout, Engine, Filter, LayerKind, Policy};
+use super::{Callout, Engine, Filter, LayerKind, Policy, Program};
 use crate::ids::{CalloutId, DriverId, FilterId, SublayerId};
 use crate::kernel_error::KernelError;
 use crate::ntstatus::NtStatus;
@@ -46,14 +46,14 @@ impl Engine {
     }
 
     /// A callout that was added and is not registered keeps its id.
-    fn register(&mut self, driver: DriverId, key: &str, policy: Policy) -> Result<CalloutId, KernelError> {
+    fn register(&mut self, driver: DriverId, key: &str, program: Program) -> Result<CalloutId, KernelError> {
         self.check_loaded(driver)?;
         self.check_unregistered(key)?;
         let added = self.added.iter().find(|(_, added)| &***added == key).map(|(id, _)| *id);
         let id = added.unwrap_or_else(|| CalloutId(self.next_id()));
         let name: Arc<str> = key.into();
         self.added.insert(id, Arc::clone(&name));
-        self.callouts.insert(id, Arc::new(Callout { owner: driver, name, policy }));
+        self.callouts.insert(id, Arc::new(Callout { owner: driver, name, program }));
         Ok(id)
     }
 
@@ -63,7 +63,7 @@ impl Engine {
     }
 
     fn delete_callout(&mut self, callout: CalloutId) -> Result<(), KernelError> {
-        if self.filters.values().any(|filter| filter.callout == callout) {
+        if self.filters.values().any(|filter| filter.action.callout() == Some(callout)) {
             return Err(NtStatus::STATUS_FWP_IN_USE.into());
         }
         self.added.remove(&callout).map(drop).ok_or(NtStatus::STATUS_FWP_CALLOUT_NOT_FOUND.into())
@@ -73,7 +73,7 @@ impl Engine {
         if !self.sublayers.contains_key(&filter.sublayer) {
             return Err(NtStatus::STATUS_FWP_SUBLAYER_NOT_FOUND.into());
         }
-        if !self.added.contains_key(&filter.callout) {
+        if filter.action.callout().is_some_and(|callout| !self.added.contains_key(&callout)) {
             return Err(NtStatus::STATUS_FWP_CALLOUT_NOT_FOUND.into());
         }
         let id = FilterId(self.next_id().into());
@@ -86,10 +86,10 @@ impl Engine {
     }
 
     fn install(&mut self, vendor: Vendor) -> Result<CalloutId, KernelError> {
-        let callout = self.register(vendor.driver, &vendor.name, vendor.policy)?;
+        let callout = self.register(vendor.driver, &vendor.name, vendor.policy.into())?;
         let sublayer = self.add_sublayer(vendor.sublayer_weight);
         for layer in LayerKind::ConnectRedirect.both() {
-            self.add_filter(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout })?;
+            self.add_filter(Filter::asking(layer, sublayer, callout))?;
         }
         Ok(callout)
     }
@@ -108,7 +108,7 @@ impl World {
         self.configure(|engine| engine.add_sublayer(weight))
     }
 
-    /// `FwpsCalloutRegister1` with a name as `calloutKey` and a policy in the place of a `classifyFn`; and
+    /// `FwpsCalloutRegister1` with a name as `calloutKey` and a policy, or Rust code, in the place of a `classifyFn`; and
     /// `FwpmCalloutAdd0` where nobody added it yet.
     ///
     /// # Errors
@@ -117,9 +117,10 @@ impl World {
         &mut self,
         driver: DriverId,
         key: &str,
-        policy: Policy,
+        program: impl Into<Program>,
     ) -> Result<CalloutId, KernelError> {
-        self.configure(|engine| engine.register(driver, key, policy))
+        let program = program.into();
+        self.configure(|engine| engine.register(driver, key, program))
     }
 
     /// `FwpsCalloutUnregisterById0`. It succeeds also where filters name the callout.
@@ -175,19 +176,20 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::FilterAction;
     use crate::testing::{Machine, SERVER};
 
     fn policy() -> Policy {
-        Policy { handles: crate::engine::Handles::None, heeds_earlier_redirect: true, rules: Vec::new() }
+        Policy::default()
     }
 
     #[test]
     fn installed_vendor_is_asked_at_both_layers() {
         let mut m = Machine::default();
         m.cooperative_vendor("a", 1, 1001);
-        let callout = m.trace(SERVER).inspections[0].callout;
+        let callout = m.trace(SERVER).inspections()[0].callout.unwrap();
         assert_eq!(m.w.callout_name(callout), Some("a"));
-        assert_eq!(m.trace(crate::testing::SERVER_V6).inspections[0].callout, callout);
+        assert_eq!(m.trace(crate::testing::SERVER_V6).inspections()[0].callout, Some(callout));
         m.w.fwps_callout_unregister(callout).unwrap();
         assert_eq!(m.w.callout_name(callout), None);
     }
@@ -218,8 +220,8 @@ mod tests {
         let layer = LayerKind::ConnectRedirect.both()[0];
         let sublayer = m.w.fwpm_sublayer_add(1);
         let callout = m.w.fwps_callout_register(driver, "key", policy()).unwrap();
-        let good = Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout };
-        let no_callout = Filter { callout: CalloutId(0), ..good.clone() };
+        let good = Filter::asking(layer, sublayer, callout);
+        let no_callout = Filter { action: FilterAction::CalloutUnknown(CalloutId(0)), ..good.clone() };
         assert_eq!(m.w.fwpm_filter_add(no_callout), Err(NtStatus::STATUS_FWP_CALLOUT_NOT_FOUND.into()));
         let no_sublayer = Filter { sublayer: SublayerId(0), ..good.clone() };
         assert_eq!(m.w.fwpm_filter_add(no_sublayer), Err(NtStatus::STATUS_FWP_SUBLAYER_NOT_FOUND.into()));

@@ -2,12 +2,14 @@
 
 use super::Field;
 use super::values::{
-    Alignment, Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime,
-    ControlPadding, CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine,
-    KernelRights, LateOption, Level, LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer,
-    OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock,
-    RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError,
-    TargetPid, Unaccepted, UnsetSource, Usage, Value, WindowsVersion, WskIrql,
+    AcquireEffect, Alignment, Answer, AuthConnectCalls, AuthConnectMetadata, Availability, BothMessages,
+    BytesReturned, ClearActionRight, ConnectContext, ContextLifetime, ControlPadding, CutControl, Effect,
+    Elevation, EmptyInput, Failure, HandleRequired, InRoutine, InboundBlock, InlineReauthorize, KernelRights,
+    LateOption, Level, LocalAddressRedirect, LocalAtConnect, LoneRoutine, Looked, Malformed, MappedAuthLayer,
+    NoControlBuffer, OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PermitWithoutRight,
+    PortRoutine, Probe, RedirectLayerBlock, RedirectReauthorize, RemoteAfterLocal, SameClassify, SetTwice,
+    ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError, SublayersAfterBlock, TargetPid, Unaccepted,
+    Unapplied, UnsetSource, Usage, Value, WindowsVersion, WskIrql,
 };
 use crate::error::WinsockError;
 use crate::ntstatus::NtStatus;
@@ -494,6 +496,114 @@ profile! {
     values {
         "ignored" => "seen by Mullvad; the guide blocks at ALE_AUTH_CONNECT instead",
         "WSAEACCES" => "WFPSampler sets BLOCK there",
+    }
+
+    acquire_effect: AcquireEffect, "acquire-effect",
+        "What FwpsAcquireWritableLayerDataPointer0 does to classifyOut.";
+    source "ddi FwpsAcquireWritableLayerDataPointer0 against mullvad/win-split-tunnel src/firewall/classify.cpp (C-17, U-14)";
+    built-in [AcquireEffect::BlockAndClearRight, AcquireEffect::BlockAndClearRight, AcquireEffect::Nothing];
+    values {
+        "block-and-clear-right" => "the function page; comments in WFPSampler",
+        "nothing" => "seen by Mullvad; Safe-Chain relies on it",
+    }
+
+    acquire_without_apply: Unapplied, "acquire-without-apply",
+        "What becomes of a request whose layer data was acquired and not applied.";
+    source "ddi FwpsAcquireWritableLayerDataPointer0, Remarks";
+    built-in [Unapplied::NeverCompletes, Unapplied::NeverCompletes, Unapplied::NeverCompletes];
+    values {
+        "never-completes" => "the page: the classify may not complete correctly",
+        "goes-on" => "the request is not changed, and nothing else is said",
+    }
+
+    permit_without_right: PermitWithoutRight, "permit-without-right",
+        "What PERMIT does that a callout writes without FWPS_RIGHT_ACTION_WRITE.";
+    source "not documented; docs/behaviour.md, \"Arbitration\"";
+    built-in [PermitWithoutRight::Ignored, PermitWithoutRight::Ignored, PermitWithoutRight::BugCheck];
+    values {
+        "ignored" => "only a veto counts without the right",
+        "bug-check" => "AdguardForWindows #2384 reports crashes of Windows 10 1809",
+    }
+
+    clear_action_right: ClearActionRight, "clear-action-right",
+        "What FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT makes of a filter's own action.";
+    source "win32 Filter Arbitration against the name of the flag (C-27)";
+    built-in [ClearActionRight::SetIsHard, ClearActionRight::ClearedIsHard, ClearActionRight::SetIsHard];
+    values {
+        "set-is-hard" => "the name; the defaults of the same page: a permit is soft",
+        "cleared-is-hard" => "the text of the page",
+    }
+
+    sublayers_after_block: SublayersAfterBlock, "sublayers-after-block",
+        "Whether the sublayers below a hard block are evaluated.";
+    source "win32 Filter Arbitration, against itself (C-26)";
+    built-in [SublayersAfterBlock::Evaluated, SublayersAfterBlock::Evaluated, SublayersAfterBlock::Evaluated];
+    values {
+        "evaluated" => "the algorithm: every sublayer is",
+        "skipped" => "the basic policy: a block ends the evaluation",
+    }
+
+    auth_connect_of_redirected: AuthConnectCalls, "auth-connect-of-redirected",
+        "How often AUTH_CONNECT is asked for a redirected TCP connection whose final destination is not loopback.";
+    source "microsoft/ebpf-for-windows docs/ConnectAuthorizationAttachTypes.md; documented for Store apps alone";
+    built-in [AuthConnectCalls::Twice, AuthConnectCalls::Twice, AuthConnectCalls::Twice];
+    values {
+        "twice" => "seen by ebpf-for-windows: with the original destination, then with the new one",
+        "once" => "its page says that it may be asked twice",
+    }
+
+    mapped_auth_layer: MappedAuthLayer, "mapped-auth-layer",
+        "Where the AUTH_CONNECT of a v4-mapped destination is classified.";
+    source "microsoft/ebpf-for-windows netebpfext/net_ebpf_ext_sock_addr.c against win32 Application Layer Enforcement (C-23)";
+    built-in [MappedAuthLayer::Ipv4, MappedAuthLayer::Ipv6, MappedAuthLayer::Ipv4];
+    values {
+        "ipv4" => "seen by ebpf-for-windows",
+        "ipv6" => "the page: V4 may not be classified for dual-stack sockets",
+    }
+
+    auth_connect_metadata: AuthConnectMetadata, "auth-connect-metadata",
+        "Whether a redirected connection has ORIGINAL_DESTINATION and LOCAL_REDIRECT_TARGET_PID at AUTH_CONNECT.";
+    source "driver-docs Using Bind or Connect Redirection against Metadata Fields at Each Filtering Layer (C-24)";
+    built-in [AuthConnectMetadata::Present, AuthConnectMetadata::Present, AuthConnectMetadata::Present];
+    values {
+        "present" => "the guide reads both there",
+        "absent" => "the table lists neither",
+    }
+
+    reauthorize_at_connect_redirect: RedirectReauthorize, "reauthorize-at-connect-redirect",
+        "Whether IS_REAUTHORIZE shows at CONNECT_REDIRECT.";
+    source "WFPSampler and microsoft/ebpf-for-windows against win32 ALE Reauthorization (C-25)";
+    built-in [RedirectReauthorize::Shown, RedirectReauthorize::Shown, RedirectReauthorize::Shown];
+    values {
+        "shown" => "WFPSampler and ebpf-for-windows handle it there",
+        "hidden" => "the page allows it at AUTH_CONNECT and AUTH_RECV_ACCEPT alone",
+    }
+
+    local_address_at_connect_redirect: LocalAtConnect, "local-address-at-connect-redirect",
+        "What a change of localAddressAndPort at CONNECT_REDIRECT does.";
+    source "FWPS_CONNECT_REQUEST0 against mullvad/win-split-tunnel src/firewall/callouts.cpp (C-18)";
+    built-in [LocalAtConnect::Ignored, LocalAtConnect::Ignored, LocalAtConnect::TcpOnly];
+    values {
+        "ignored" => "the guide: only at the bind-redirect layer",
+        "tcp-only" => "Mullvad does it in production, for TCP",
+    }
+
+    reauthorize_flag_inline: InlineReauthorize, "reauthorize-flag-inline",
+        "What FWPS_CLASSIFY_FLAG_REAUTHORIZE_IF_MODIFIED_BY_OTHERS does inline.";
+    source "ddi FwpsApplyModifiedLayerData0: indeterminate results";
+    built-in [InlineReauthorize::Ignored, InlineReauthorize::Ignored, InlineReauthorize::Heeded];
+    values {
+        "ignored" => "the page allows it for pended requests alone",
+        "heeded" => "the sample of the guide passes it inline",
+    }
+
+    block_at_recv_accept: InboundBlock, "block-at-recv-accept",
+        "What a program sees whose connect is blocked where it arrives.";
+    source "not documented; docs/behaviour.md, \"Layers\"";
+    built-in [InboundBlock::Dropped, InboundBlock::Dropped, InboundBlock::Dropped];
+    values {
+        "WSAETIMEDOUT" => "what is blocked is dropped in silence",
+        "WSAECONNREFUSED" => "a reset answers over loopback",
     }
 
     target_pid: TargetPid, "target-pid", "What localRedirectTargetPID must be.";

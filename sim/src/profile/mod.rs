@@ -22,12 +22,14 @@ use std::fmt;
 pub use fields::{FIELDS, Profile};
 pub use mapped::{FOLLOWS, Follows};
 pub use values::{
-    Alignment, Answer, Availability, BothMessages, BytesReturned, ConnectContext, ContextLifetime,
-    ControlPadding, CutControl, Effect, Elevation, EmptyInput, Failure, HandleRequired, InRoutine,
-    KernelRights, LateOption, Level, LocalAddressRedirect, LoneRoutine, Looked, Malformed, NoControlBuffer,
-    OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PortRoutine, Probe, RedirectLayerBlock,
-    RemoteAfterLocal, SameClassify, SetTwice, ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError,
-    TargetPid, Unaccepted, UnsetSource, Usage, WindowsVersion, WskIrql,
+    AcquireEffect, Alignment, Answer, AuthConnectCalls, AuthConnectMetadata, Availability, BothMessages,
+    BytesReturned, ClearActionRight, ConnectContext, ContextLifetime, ControlPadding, CutControl, Effect,
+    Elevation, EmptyInput, Failure, HandleRequired, InRoutine, InboundBlock, InlineReauthorize, KernelRights,
+    LateOption, Level, LocalAddressRedirect, LocalAtConnect, LoneRoutine, Looked, Malformed, MappedAuthLayer,
+    NoControlBuffer, OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PermitWithoutRight,
+    PortRoutine, Probe, RedirectLayerBlock, RedirectReauthorize, RemoteAfterLocal, SameClassify, SetTwice,
+    ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError, SublayersAfterBlock, TargetPid, Unaccepted,
+    Unapplied, UnsetSource, Usage, WindowsVersion, WskIrql,
 };
 
 /// One row of the table: what a field of [`Profile`] means, and what is known of it.

@@ -17,6 +17,7 @@ const RECORDS: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECO
 const CONTEXT: ControlCode = ControlCode::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
 
 mod datagrams;
+mod kernel;
 
 type Probe = fn(Profile) -> String;
 
@@ -265,11 +266,7 @@ const PROBES: &[(&str, Probe)] = &[
     }),
     ("block-at-redirect-layer", |profile| {
         let mut m = Machine::new(profile);
-        let policy = Policy {
-            handles: crate::engine::Handles::None,
-            heeds_earlier_redirect: false,
-            rules: vec![Rule::always(Decision::Block)],
-        };
+        let policy = Policy { rules: vec![Rule::always(Decision::Block)], ..Policy::default() };
         m.vendor("blocker", 1, policy);
         or_ok(m.trace(SERVER).result.map(drop), "ignored")
     }),
@@ -379,9 +376,10 @@ const PROBES: &[(&str, Probe)] = &[
             ..Rule::always(Decision::Continue)
         };
         let handles = crate::engine::Handles::None;
-        let policy = Policy { handles, heeds_earlier_redirect: false, rules: vec![rule] };
+        let policy =
+            Policy { handles, heeds_earlier_redirect: false, rules: vec![rule], ..Policy::default() };
         m.vendor("looker", 1, policy);
-        let seen = m.trace(SERVER).inspections[0].action == Action::Continue;
+        let seen = m.trace(SERVER).inspections()[0].action == Action::Continue;
         if seen { "assigned".to_owned() } else { "unassigned".to_owned() }
     }),
     ("unroutable-source", |profile| {
@@ -455,7 +453,11 @@ const PROBES: &[(&str, Probe)] = &[
 #[test]
 fn model_answers_as_each_value_of_each_field_says() {
     for field in FIELDS {
-        let probe = PROBES.iter().chain(datagrams::PROBES).find(|(name, _)| *name == field.name);
+        let probe = PROBES
+            .iter()
+            .chain(datagrams::PROBES)
+            .chain(kernel::PROBES)
+            .find(|(name, _)| *name == field.name);
         let (_, probe) = probe.unwrap_or_else(|| panic!("no probe for {}", field.name));
         for (value, _) in field.values {
             let mut profile = Profile::documented();
@@ -471,10 +473,10 @@ fn model_answers_as_each_value_of_each_field_says() {
 
 #[test]
 fn every_probe_is_of_a_field() {
-    for (name, _) in PROBES.iter().chain(datagrams::PROBES) {
+    for (name, _) in PROBES.iter().chain(datagrams::PROBES).chain(kernel::PROBES) {
         assert!(Field::by_name(name).is_some(), "{name}");
     }
-    assert_eq!(PROBES.len() + datagrams::PROBES.len(), FIELDS.len());
+    assert_eq!(PROBES.len() + datagrams::PROBES.len() + kernel::PROBES.len(), FIELDS.len());
 }
 
 // What probes share.

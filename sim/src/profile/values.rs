@@ -206,6 +206,90 @@ choices! {
         /// The connect fails with WSAEACCES.
         Denied = "WSAEACCES",
     }
+    /// What `FwpsAcquireWritableLayerDataPointer0` does to `classifyOut`.
+    AcquireEffect {
+        /// BLOCK, and the right to write is cleared.
+        BlockAndClearRight = "block-and-clear-right",
+        /// Nothing.
+        Nothing = "nothing",
+    }
+    /// What becomes of a request whose layer data was acquired and not applied.
+    Unapplied {
+        /// It waits for ever.
+        NeverCompletes = "never-completes",
+        /// It goes on as it was.
+        GoesOn = "goes-on",
+    }
+    /// What PERMIT does that a callout writes without the right to.
+    PermitWithoutRight {
+        /// Nothing.
+        Ignored = "ignored",
+        /// Windows crashes.
+        BugCheck = "bug-check",
+    }
+    /// What `FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT` makes of a filter's own action.
+    ClearActionRight {
+        /// With the flag it is hard.
+        SetIsHard = "set-is-hard",
+        /// Without the flag it is hard.
+        ClearedIsHard = "cleared-is-hard",
+    }
+    /// Whether sublayers below a hard block are evaluated.
+    SublayersAfterBlock {
+        /// They are, and change nothing.
+        Evaluated = "evaluated",
+        /// They are not.
+        Skipped = "skipped",
+    }
+    /// How often AUTH_CONNECT is asked for a redirected TCP connection whose final destination is not loopback.
+    AuthConnectCalls {
+        /// Twice: with the original destination, and with the new one.
+        Twice = "twice",
+        /// Once, with the new one.
+        Once = "once",
+    }
+    /// Where the AUTH_CONNECT of a v4-mapped destination is classified.
+    MappedAuthLayer {
+        /// At V4, as the IPv4 address.
+        Ipv4 = "ipv4",
+        /// At V6, as it is written.
+        Ipv6 = "ipv6",
+    }
+    /// Whether ORIGINAL_DESTINATION and LOCAL_REDIRECT_TARGET_PID are there at AUTH_CONNECT.
+    AuthConnectMetadata {
+        /// For a redirected connection.
+        Present = "present",
+        /// Never.
+        Absent = "absent",
+    }
+    /// Whether IS_REAUTHORIZE shows at CONNECT_REDIRECT.
+    RedirectReauthorize {
+        /// Where a request is classified again.
+        Shown = "shown",
+        /// Never.
+        Hidden = "hidden",
+    }
+    /// What a change of the local address at CONNECT_REDIRECT does.
+    LocalAtConnect {
+        /// Nothing.
+        Ignored = "ignored",
+        /// A TCP connection comes from there; others do not.
+        TcpOnly = "tcp-only",
+    }
+    /// What `FWPS_CLASSIFY_FLAG_REAUTHORIZE_IF_MODIFIED_BY_OTHERS` does inline.
+    InlineReauthorize {
+        /// Nothing.
+        Ignored = "ignored",
+        /// What it does of a pended request: the callout is asked again.
+        Heeded = "heeded",
+    }
+    /// What a program sees whose connect is blocked where it arrives.
+    InboundBlock {
+        /// WSAECONNREFUSED.
+        Refused = "WSAECONNREFUSED",
+        /// Nobody answers, until it times out.
+        Dropped = "WSAETIMEDOUT",
+    }
     /// What `localRedirectTargetPID` must be for a local redirect.
     TargetPid {
         /// Not 0.

@@ -6,7 +6,7 @@ use super::{Protocol, State};
 use crate::address::{self, Family};
 use crate::error::WinsockError;
 use crate::ids::{Caller, HostId, SocketHandle, SocketId};
-use crate::world::World;
+use crate::world::{LOCAL_HOST, World};
 
 /// The first port of the dynamic range. Source: win32 "TCP/IP dynamic port range", 49152 to 65535.
 const FIRST_EPHEMERAL: u16 = 49152;
@@ -65,7 +65,7 @@ impl World {
     /// # Errors
     /// WSAENOTSOCK; WSAEINVAL where the socket is bound already, or given to an AcceptEx; WSAEAFNOSUPPORT for an
     /// address of the other family; WSAEADDRNOTAVAIL for one that is not this host's, and for a v4-mapped one on
-    /// a socket that is not dual-stack; WSAEADDRINUSE; WSAENOBUFS without a free port. A raw socket takes no port.
+    /// a socket that is not dual-stack; WSAEACCES where a callout or a filter blocks it; WSAEADDRINUSE; WSAENOBUFS without a free port. A raw socket takes no port.
     pub fn bind(
         &mut self,
         caller: Caller,
@@ -81,6 +81,12 @@ impl World {
         if Family::of(&address) != kind.family {
             return Err(WinsockError::WSAEAFNOSUPPORT);
         }
+        let asked = address;
+        let address = if host == LOCAL_HOST {
+            self.bind_classified(caller.pid, id, asked, false, &mut None)?
+        } else {
+            asked
+        };
         let ip = address.ip().to_canonical();
         let own = ip.is_unspecified() || self.host_with(host, ip) == Some(host);
         if !own || address::is_mapped(&address) && !kind.is_dual() {

@@ -1,75 +1,204 @@
-//! The classify of a connect, or of the first datagram of a flow: what the callouts are asked, what the engine makes
-//! of their answers, and what an accepted redirect leaves behind.
+//! The classifies of a connect, or of the first datagram of a flow, at the end that connects: CONNECT_REDIRECT, what
+//! the engine makes of the answers, and AUTH_CONNECT.
 //!
-//! Source: docs/behaviour.md, "Connect request", "Chains" and "How records travel".
+//! Source: docs/behaviour.md, "Connect request", "Layers", "Chains" and "How records travel".
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use super::layers::{Asking, Traces};
 use super::route::{Origin, Routed};
 use super::{PortSpace, SocketKind};
 use crate::address::{self, Family};
-use crate::engine::{Endpoint, LayerKind, RedirectContext, Version, classify};
+use crate::engine::{
+    Decision, Ended, Flags, Incoming, LayerKind, PendedBy, Program, RedirectContext, Run, Verdict, Version,
+};
 use crate::error::WinsockError;
-use crate::ids::{ContextId, FlowId, HostId, Pid, SocketId};
-use crate::profile::SourcePort;
+use crate::ids::{ContextId, FlowId, HostId};
+use crate::profile::{AuthConnectCalls, AuthConnectMetadata, LocalAtConnect, MappedAuthLayer, SourcePort};
 use crate::records::{Entry, Records};
 use crate::trace::{ConnectTrace, Redirection};
 use crate::world::World;
 
-/// What is to be classified.
-#[derive(Clone, Copy)]
-pub(crate) struct Asking<'a> {
-    pub(crate) pid: Pid,
-    pub(crate) socket: SocketId,
-    pub(crate) host: HostId,
-    pub(crate) kind: SocketKind,
-    /// Where the socket is bound.
-    pub(crate) bound: Option<SocketAddr>,
-    pub(crate) destination: SocketAddr,
-    pub(crate) records: Option<&'a Arc<Records>>,
+/// So often a driver completes a request that it pends again and again.
+const MOST_COMPLETIONS: usize = 16;
+
+/// What CONNECT_REDIRECT and AUTH_CONNECT came to.
+pub(crate) enum Classified {
+    /// It goes on.
+    To(Route),
+    /// It ends here.
+    Refused(Route, WinsockError),
+    /// A driver has pended it, and will complete it.
+    Pended(PendedBy, Run),
+    /// Nobody will ever complete it.
+    Never,
 }
 
-/// What a classify came to.
-pub(crate) struct Classified {
+/// Where a connect goes, and what travels with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
     pub(crate) target: SocketAddr,
     pub(crate) redirect: Option<Redirection>,
-    /// The redirects that leave an entry in the records; or the error that the call ends with.
-    pub(crate) recorded: Result<Vec<Version>, WinsockError>,
-    /// As if nobody had answered yet.
-    pub(crate) trace: Option<ConnectTrace>,
+    /// The redirects that leave an entry in the records.
+    pub(crate) recorded: Vec<Version>,
+}
+
+impl Route {
+    /// Nobody was asked.
+    pub(crate) fn unchanged(target: SocketAddr) -> Self {
+        Self { target, redirect: None, recorded: Vec::new() }
+    }
 }
 
 impl World {
-    /// Asks the callouts, and the engine what it accepts. Nothing is changed yet.
-    pub(crate) fn classified(&self, asking: Asking<'_>, traced: bool) -> Result<Classified, WinsockError> {
-        let Asking { pid, socket, host, kind, bound, destination, records } = asking;
-        let image = &self.processes.get(&pid).ok_or(WinsockError::WSAENETDOWN)?.image;
+    /// Asks CONNECT_REDIRECT, decides what counts, and asks AUTH_CONNECT.
+    pub(crate) fn classified(&mut self, asking: &Asking, run: Run, traces: &mut Traces) -> Classified {
+        match self.redirected(asking, run, traces) {
+            Classified::To(route) => self.authorized(asking, route, traces),
+            ended => ended,
+        }
+    }
+
+    /// Asks CONNECT_REDIRECT, and decides what counts.
+    pub(crate) fn redirected(&mut self, asking: &Asking, mut run: Run, traces: &mut Traces) -> Classified {
+        let Asking { destination, host, .. } = *asking;
+        let seen = self.seen_at_connect_redirect(asking);
+        let local = seen.local;
+        let verdict = match self.ask_redirect(&seen, &mut run, traces) {
+            Ended::Decided(verdict) => verdict,
+            Ended::Pended(by) => return Classified::Pended(by, run),
+            Ended::Never => return Classified::Never,
+            Ended::BugCheck(_) => {
+                return Classified::Refused(Route::unchanged(destination), WinsockError::WSAENETDOWN);
+            }
+        };
+        if asking.kind.protocol.is_tcp()
+            && self.profile.local_address_at_connect_redirect == LocalAtConnect::TcpOnly
+        {
+            let changed = run.versions.iter().rev().find(|version| version.data.local.ip() != local.ip());
+            let moved = changed.map(|version| self.move_socket(asking.socket, version.data.local.ip()));
+            if let Some(Err(error)) = moved {
+                return Classified::Refused(Route::unchanged(destination), error);
+            }
+        }
+        let unbound = self.sockets.get(&asking.socket).and_then(|socket| socket.local);
+        let source_unset = unbound.is_none_or(|bound| bound.ip().to_canonical().is_unspecified());
+        let origin = Origin { host, protocol: asking.kind.protocol, source_unset };
+        let versions = std::mem::take(&mut run.versions);
+        let Routed { target, redirect, recorded } =
+            self.route(origin, destination, versions, verdict == Some(Verdict::Block));
+        let (recorded, error) = match recorded {
+            Ok(recorded) => (recorded, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let route = Route { target, redirect, recorded };
+        match error {
+            Some(error) => Classified::Refused(route, error),
+            None => Classified::To(route),
+        }
+    }
+
+    /// What CONNECT_REDIRECT shows.
+    pub(super) fn seen_at_connect_redirect<'a>(&self, asking: &'a Asking) -> Incoming<'a> {
+        let Asking { destination, host, kind, .. } = *asking;
+        let local = asking.bound.unwrap_or_else(|| self.source_at_classify(kind, host, destination));
         let layer = LayerKind::ConnectRedirect.of(Family::of(&destination));
-        let local = bound.unwrap_or_else(|| self.source_at_classify(kind, host, destination));
-        let lent = records.map(|records| &**records);
-        let endpoint = Endpoint { pid, image, local, protocol: kind.protocol.number(), records: lent };
-        let mut inspections = traced.then(Vec::new);
-        let context_bytes = |handle| self.context_of(lent?, handle).map(<[u8]>::len);
-        let request =
-            classify(&self.engine, layer, &endpoint, destination, context_bytes, inspections.as_mut());
-        let source_unset = bound.is_none_or(|bound| bound.ip().to_canonical().is_unspecified());
-        let origin = Origin { host, protocol: kind.protocol, source_unset };
-        let Routed { target, redirect, recorded } = self.route(origin, request);
-        let trace = inspections.map(|inspections| ConnectTrace {
-            pid,
-            image: Arc::clone(image),
-            socket,
-            protocol: kind.protocol,
-            layer,
-            destination,
-            records: records.cloned(),
-            inspections,
-            target,
-            redirect,
-            result: Err(WinsockError::WSA_IO_PENDING),
-        });
-        Ok(Classified { target, redirect, recorded, trace })
+        let mut seen = asking.seen(layer, local, Some(destination));
+        seen.flags = self.proxy_flag(asking.records.as_deref()) | self.loopback_flag(host, destination);
+        seen
+    }
+
+    /// Asks a redirect layer, and lets those drivers complete at once that do so.
+    pub(super) fn ask_redirect(&mut self, seen: &Incoming<'_>, run: &mut Run, traces: &mut Traces) -> Ended {
+        for _ in 0..MOST_COMPLETIONS {
+            let ended = self.ask(seen, run, traces);
+            let Ended::Pended(by) = &ended else { return ended };
+            if !self.complete_by_policy(by, seen, run) {
+                return ended;
+            }
+        }
+        Ended::Never
+    }
+
+    /// The worker of a driver that completes at once what it pends.
+    fn complete_by_policy(&self, by: &PendedBy, seen: &Incoming<'_>, run: &mut Run) -> bool {
+        let Some(Program::Policy(policy)) =
+            self.engine.callouts.get(&by.callout).map(|callout| &callout.program)
+        else {
+            return false;
+        };
+        let Decision::Pend(pend) = policy.decision(seen, policy.state(seen)) else { return false };
+        if !pend.at_once {
+            return false;
+        }
+        policy.modify_pended(pend, seen, by, run);
+        run.completed(by.callout, pend.completion);
+        true
+    }
+
+    /// Asks AUTH_CONNECT: once, or of a redirected TCP connection that leaves loopback twice, with the original
+    /// destination first.
+    fn authorized(&mut self, asking: &Asking, route: Route, traces: &mut Traces) -> Classified {
+        let original = asking.destination;
+        let redirected = match route.redirect {
+            Some(Redirection::NotAccepted(_)) | None => false,
+            Some(_) => true,
+        };
+        let leaves = !route.target.ip().to_canonical().is_loopback();
+        let twice = redirected
+            && leaves
+            && asking.kind.protocol.is_tcp()
+            && self.profile.auth_connect_of_redirected == AuthConnectCalls::Twice;
+        let shown_original = match address::is_mapped(&original) {
+            true => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), original.port()),
+            false => original,
+        };
+        let destinations = [(shown_original, twice), (route.target, true)];
+        for (remote, _) in destinations.into_iter().filter(|(_, asked)| *asked) {
+            if self.auth_connect_blocks(asking, remote, &route, redirected, traces) {
+                return Classified::Refused(route, WinsockError::WSAEACCES);
+            }
+        }
+        Classified::To(route)
+    }
+
+    fn auth_connect_blocks(
+        &mut self,
+        asking: &Asking,
+        remote: SocketAddr,
+        route: &Route,
+        redirected: bool,
+        traces: &mut Traces,
+    ) -> bool {
+        let (remote, family) = match self.profile.mapped_auth_layer {
+            MappedAuthLayer::Ipv4 => (address::unmapped(remote), Family::of(&address::unmapped(remote))),
+            MappedAuthLayer::Ipv6 => (address::written_in(asking.kind.family, remote), asking.kind.family),
+        };
+        let layer = LayerKind::AuthConnect.of(family);
+        if self.engine.asked_at(layer).is_empty() {
+            return false;
+        }
+        let source = self.source_address(asking.host, route.target).unwrap_or(family.unspecified());
+        let bound = self.sockets.get(&asking.socket).and_then(|socket| socket.local);
+        let local = match bound {
+            Some(bound) if !bound.ip().to_canonical().is_unspecified() => address::unmapped(bound),
+            Some(bound) => SocketAddr::new(source, bound.port()),
+            None => {
+                let port = self.free_port(PortSpace::new(asking.host, asking.kind.protocol)).unwrap_or(0);
+                SocketAddr::new(source, port)
+            }
+        };
+        let mut seen = asking.seen(layer, local, Some(remote));
+        seen.flags = self.proxy_flag(asking.records.as_deref())
+            | self.loopback_flag(asking.host, route.target)
+            | Flags::CONNECTION_REDIRECTED.when(redirected);
+        if redirected && self.profile.auth_connect_metadata == AuthConnectMetadata::Present {
+            seen.original_destination = Some(asking.destination);
+            seen.local_redirect_target_pid =
+                route.recorded.last().map(|version| version.data.target_pid).filter(|pid| *pid != 0);
+        }
+        self.is_blocked(&seen, traces)
     }
 
     /// What a callout sees as the source of a socket that is not bound yet.
@@ -83,6 +212,27 @@ impl World {
         address::written_in(kind.family, SocketAddr::new(source, port))
     }
 
+    /// The trace of a connect that was classified so, as if nobody had answered yet.
+    pub(crate) fn connect_trace(
+        asking: &Asking,
+        target: SocketAddr,
+        redirect: Option<Redirection>,
+        traces: Traces,
+    ) -> Option<ConnectTrace> {
+        Some(ConnectTrace {
+            pid: asking.pid,
+            image: Arc::clone(&asking.app),
+            socket: asking.socket,
+            protocol: asking.kind.protocol,
+            destination: asking.destination,
+            records: asking.records.clone(),
+            classifies: traces?,
+            target,
+            redirect,
+            result: Err(WinsockError::WSA_IO_PENDING),
+        })
+    }
+
     /// What the redirects of one classify leave: each an entry behind `earlier` for the acceptor to ask for, and its
     /// context, which is the engine's from here on.
     pub(crate) fn leave_records(
@@ -93,9 +243,9 @@ impl World {
     ) -> (Option<Arc<Records>>, Vec<ContextId>) {
         let mut contexts = Vec::new();
         let mut entries = Vec::with_capacity(recorded.len());
-        for Version { owner, handle, context, .. } in recorded {
-            let Some(handle) = handle else { continue };
-            let context = context.map(|bytes| {
+        for Version { owner, data, .. } in recorded {
+            let Some(handle) = data.handle else { continue };
+            let context = data.context.map(|bytes| {
                 let context = self.next_context();
                 self.contexts.insert(context, RedirectContext { owner, bytes });
                 contexts.push(context);

@@ -22,12 +22,19 @@ impl World {
     ///
     /// # Errors
     /// WSAENOTSOCK; WSAENOTCONN; WSAESHUTDOWN after `shutdown`; WSAECONNRESET where the peer is gone, or receives
-    /// no more.
+    /// no more; WSAECONNABORTED where the filters have changed since, and block the connection when it is authorized
+    /// again.
     pub fn send(&mut self, caller: Caller, socket: SocketHandle, data: &[u8]) -> Result<usize, WinsockError> {
         if matches!(self.view(caller, socket)?.state, State::Datagram(_)) {
             return self.sendto(caller, socket, data, None, &mut ());
         }
         let (id, side) = self.connection(caller, socket)?;
+        let from = self.lookup(caller, socket)?;
+        if self.is_blocked_now(caller.pid, from, id, side) {
+            self.reset_end(id, side);
+            self.reset_end(id, side.other());
+            return Err(WinsockError::WSAECONNABORTED);
+        }
         let flow = self.flow_mut(id).ok_or(WinsockError::WSAENOTCONN)?;
         if flow.end(side).reset {
             return Err(WinsockError::WSAECONNRESET);

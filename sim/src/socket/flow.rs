@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Authorized;
 use crate::canonical::Renumber;
 use crate::datagram::Traffic;
 use crate::ids::{ContextId, PendingId};
@@ -35,6 +36,10 @@ pub(crate) struct Flow {
     pub(crate) records: Option<Arc<Records>>,
     /// The destination that the client of a redirected connection asked for; `None` where there are no records.
     pub(crate) original: Option<SocketAddr>,
+    /// The image of the first application behind a connection with records.
+    pub(crate) original_app: Option<Arc<str>>,
+    /// When it was last authorized.
+    pub(crate) authorized: Authorized,
     /// The contexts that are freed with this connection.
     pub(crate) contexts: Vec<ContextId>,
     /// What a flow of datagrams is beside this; TCP's connections have none.

@@ -8,16 +8,22 @@
 //! Source: win32 and sdk-api pages of the functions named at each method.
 
 mod accept;
+mod arrival;
 mod bind;
+mod bind_layers;
 mod classified;
 mod close;
 mod condition;
 mod connect;
 mod data;
 mod flow;
+mod layers;
 mod original_destination;
+mod pended;
 mod pending;
 mod protocol;
+mod reach;
+mod reauthorize;
 mod route;
 mod state;
 mod waiting;
@@ -29,10 +35,14 @@ pub use pending::{Completed, Completion};
 pub use protocol::Protocol;
 pub use state::SocketState;
 
+pub(crate) use arrival::Arrival;
 pub(crate) use bind::PortSpace;
-pub(crate) use classified::{Asking, Classified};
+pub(crate) use classified::{Classified, Route};
 pub(crate) use flow::{End, Flow, Receiver, Side};
+pub(crate) use layers::{Asking, Traces};
+pub(crate) use pended::{PendedClassify, Waits};
 pub(crate) use pending::{Pending, PendingCall};
+pub(crate) use reauthorize::Authorized;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -30,9 +30,12 @@ impl<T> Completion<T> {
     }
 }
 
-/// What a pending call gave in the end. A pending connect can only fail: who answers does so at once.
+/// What a pending call gave in the end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Completed {
+    /// `connect` and `ConnectEx` that a driver had pended. One that nobody answered can only fail: who answers does so at
+    /// once.
+    Connected,
     /// `accept`: the new socket.
     Accepted(SocketHandle),
     /// `AcceptEx`: the socket that was given is connected now.

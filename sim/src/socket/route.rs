@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use super::{PortSpace, Protocol};
-use crate::engine::{ConnectRequest, Version};
+use crate::engine::Version;
 use crate::error::WinsockError;
 use crate::ids::{HostId, Pid, SocketHandle, SocketId};
 use crate::profile::{
@@ -34,9 +34,16 @@ pub(super) struct Origin {
 
 impl World {
     /// Decides which redirect counts, and whether the engine accepts it.
-    pub(super) fn route(&self, origin: Origin, request: ConnectRequest) -> Routed {
+    pub(super) fn route(
+        &self,
+        origin: Origin,
+        original: SocketAddr,
+        mut versions: Vec<Version>,
+        blocked: bool,
+    ) -> Routed {
         let host = origin.host;
-        let ConnectRequest { original, mut versions, blocked } = request;
+        // A change of the local address alone is no redirect.
+        versions.retain(|version| version.redirects);
         let nowhere = |error, redirect| Routed { target: original, redirect, recorded: Err(error) };
         if blocked && self.profile.block_at_redirect_layer == RedirectLayerBlock::Denied {
             return nowhere(WinsockError::WSAEACCES, None);
@@ -54,8 +61,8 @@ impl World {
                 Unaccepted::Refused => nowhere(WinsockError::WSAECONNREFUSED, redirect),
             };
         }
-        let target = last.remote;
-        let redirect = match last.handle {
+        let target = last.target(original);
+        let redirect = match last.data.handle {
             _ if self.profile.windows_version == WindowsVersion::Seven && self.is_own(host, target) => {
                 Redirection::LocalWithoutRecords
             }
@@ -69,7 +76,7 @@ impl World {
             versions.drain(..versions.len() - 1);
         } else {
             versions.retain(|version| {
-                self.is_own(host, version.remote) && self.refusal(version, origin).is_none()
+                self.is_own(host, version.target(original)) && self.refusal(version, origin).is_none()
             });
         }
         Routed { target, redirect: Some(redirect), recorded: Ok(versions) }
@@ -87,28 +94,30 @@ impl World {
     /// A remote redirect behind a local one: the profile says which of them stands.
     fn settle_remote_after_local(&self, host: HostId, versions: &mut Vec<Version>) {
         if self.profile.remote_after_local_redirect == RemoteAfterLocal::LocalWins
-            && let Some(local) = versions
-                .iter()
-                .rposition(|version| version.handle.is_some() && self.is_own(host, version.remote))
+            && let Some(local) = versions.iter().rposition(|version| {
+                version.data.handle.is_some() && version.data.remote.is_some_and(|to| self.is_own(host, to))
+            })
         {
             versions.truncate(local + 1);
         }
     }
 
-    fn is_own(&self, host: HostId, address: SocketAddr) -> bool {
+    pub(super) fn is_own(&self, host: HostId, address: SocketAddr) -> bool {
         self.host_with(host, address.ip()) == Some(host)
     }
 
     /// Why the engine does not accept this redirect, if it does not.
     fn refusal(&self, version: &Version, origin: Origin) -> Option<Refusal> {
         let profile = &self.profile;
-        let local = self.is_own(origin.host, version.remote);
-        if version.context.as_ref().is_some_and(|context| context.len() > profile.context_limit as usize) {
+        let target = version.data.remote;
+        let local = target.is_some_and(|target| self.is_own(origin.host, target));
+        if version.data.context.as_ref().is_some_and(|context| context.len() > profile.context_limit as usize)
+        {
             return Some(Refusal::ContextTooLarge);
         }
         // Before Windows 8 there are no handles, and the process id is enough.
         let handle = match profile.windows_version {
-            WindowsVersion::Eight => Some(version.handle),
+            WindowsVersion::Eight => Some(version.data.handle),
             WindowsVersion::Seven => None,
         };
         match handle {
@@ -123,12 +132,13 @@ impl World {
         if !local {
             return None;
         }
-        if version.target_pid == 0 {
+        if version.data.target_pid == 0 {
             return Some(Refusal::NoTargetPid);
         }
         let must_listen = profile.target_pid == TargetPid::MustListen;
-        (must_listen && !self.listens(Pid(version.target_pid), origin, version.remote))
-            .then_some(Refusal::WrongTargetPid)
+        (must_listen
+            && target.is_none_or(|target| !self.listens(Pid(version.data.target_pid), origin, target)))
+        .then_some(Refusal::WrongTargetPid)
     }
 
     fn listens(&self, pid: Pid, origin: Origin, target: SocketAddr) -> bool {

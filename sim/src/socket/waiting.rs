@@ -1,15 +1,16 @@
 //! Connects that nobody answers.
 
 use super::State;
+use super::connect::Attempt;
 use crate::error::WinsockError;
-use crate::ids::{PendingId, SocketId};
+use crate::ids::PendingId;
 use crate::world::World;
 
 impl World {
-    /// A connect goes to a host that drops it. `pending` is the call that waits for the answer, if one does.
-    pub(super) fn wait_for_answer(&mut self, id: SocketId, pending: Option<PendingId>) {
+    /// Nobody answers a connect: the call that waits until it times out, if one does.
+    pub(super) fn wait_for_answer(&mut self, attempt: Attempt) -> Option<PendingId> {
         let deadline = self.now.saturating_add(self.profile.connect_timeout_ms.into());
-        self.set_state(id, State::Connecting { deadline, pending });
+        self.wait_to_connect(attempt, deadline)
     }
 
     /// Time has passed: connects that waited long enough end with WSAETIMEDOUT. Where no call waits, the next

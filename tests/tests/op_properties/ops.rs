@@ -393,7 +393,6 @@ fn callout() -> BoxedStrategy<CalloutSpec> {
                 target_pid,
             )| {
                 CalloutSpec {
-                    name: name.into(),
                     sublayer,
                     sublayer_of,
                     weight,
@@ -405,6 +404,7 @@ fn callout() -> BoxedStrategy<CalloutSpec> {
                     context,
                     target_pid,
                     on_unload,
+                    ..CalloutSpec::new(name.into())
                 }
             },
         )
@@ -414,7 +414,13 @@ fn callout() -> BoxedStrategy<CalloutSpec> {
 /// What a careful callout does.
 pub(crate) fn careful() -> Vec<RuleSpec> {
     let states = vec![StateName::NotRedirected, StateName::RedirectedByOther];
-    vec![RuleSpec { states, processes: Vec::new(), r#match: Match::default(), r#do: DecisionSpec::Redirect }]
+    vec![RuleSpec {
+        layers: Vec::new(),
+        states,
+        processes: Vec::new(),
+        r#match: Match::default(),
+        r#do: DecisionSpec::Redirect,
+    }]
 }
 
 fn rule() -> BoxedStrategy<RuleSpec> {
@@ -426,7 +432,13 @@ fn rule() -> BoxedStrategy<RuleSpec> {
         DecisionSpec::Redirect,
     ]);
     (states, prop::collection::vec(process(), 0..2), matching(), decision)
-        .prop_map(|(states, processes, r#match, r#do)| RuleSpec { states, processes, r#match, r#do })
+        .prop_map(|(states, processes, r#match, r#do)| RuleSpec {
+            layers: Vec::new(),
+            states,
+            processes,
+            r#match,
+            r#do,
+        })
         .boxed()
 }
 
@@ -449,6 +461,7 @@ fn matching() -> BoxedStrategy<Match> {
             app_id,
             local_port,
             loopback,
+            ..Match::default()
         })
         .boxed()
 }

@@ -10,8 +10,8 @@ use wfp_conformance::follow::{
     RecordsFrom, Service, SetLength, SetWhen,
 };
 use wfp_conformance::vocabulary::{
-    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, Match, Name, OnUnload, Place, RedirectTo,
-    RuleSpec, SocketFamily, StateName, TargetPidSpec,
+    CalloutSpec, ContextSpec, DecisionSpec, Endpoint, HandleSpec, Match, Name, Place, RedirectTo, RuleSpec,
+    SocketFamily, StateName,
 };
 use wfp_sim::WinsockError;
 
@@ -57,18 +57,12 @@ impl Vendor {
             ipv6: serves(ListenFamilies::Ipv6),
         };
         let callout = CalloutSpec {
-            name: format!("driver-{number}").into(),
             sublayer,
-            sublayer_of: None,
-            weight: 0,
             handle,
-            heeds_earlier_redirect: true,
-            matching: Match::default(),
             rules,
             redirect: Some(redirect),
             context: ContextSpec::Padded(context_bytes),
-            target_pid: TargetPidSpec::Service,
-            on_unload: OnUnload::default(),
+            ..CalloutSpec::new(format!("driver-{number}").into())
         };
         Self {
             callout: Arc::new(callout),
@@ -104,7 +98,13 @@ fn asks_enough() -> BoxedStrategy<Ask> {
 /// What a careful callout does.
 pub(crate) fn careful() -> Vec<RuleSpec> {
     let states = vec![StateName::NotRedirected, StateName::RedirectedByOther];
-    vec![RuleSpec { states, processes: Vec::new(), r#match: Match::default(), r#do: DecisionSpec::Redirect }]
+    vec![RuleSpec {
+        layers: Vec::new(),
+        states,
+        processes: Vec::new(),
+        r#match: Match::default(),
+        r#do: DecisionSpec::Redirect,
+    }]
 }
 
 /// Vendors whose services carry their records.
@@ -167,7 +167,7 @@ fn rule() -> BoxedStrategy<RuleSpec> {
     (states, processes, port, decision)
         .prop_map(|(states, processes, remote_port, r#do)| {
             let r#match = Match { remote_port, ..Match::default() };
-            RuleSpec { states, processes, r#match, r#do }
+            RuleSpec { layers: Vec::new(), states, processes, r#match, r#do }
         })
         .boxed()
 }

@@ -6,7 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use wfp_sim::engine::{
-    Condition, Context, Decision, Handles, Policy, Processes, Redirect, Rule, States, Target, Test,
+    AfterAcquire, ClassifyOut, Completion, Condition, Context, Decision, Habits, Handles, Layers, Pend,
+    Policy, Processes, Reauthorize, Rebind, Redirect, Rule, States, Target, Test, Verdict, WriteRight,
 };
 use wfp_sim::profile::{FIELDS, Profile};
 use wfp_sim::{RedirectHandle, RedirectState, Shutdown, SocketKind};
@@ -306,6 +307,9 @@ fn rule() -> impl Strategy<Value = Rule> {
         1 => Just(Decision::Continue),
         1 => Just(Decision::Block),
         2 => redirect().prop_map(Decision::Redirect),
+        1 => select(vec![Decision::HardPermit, Decision::HardBlock, Decision::BlockLater, Decision::CloneAndReinject]),
+        1 => rebind().prop_map(Decision::Rebind),
+        1 => pend().prop_map(Decision::Pend),
     ];
     let states = vec(select(RedirectState::ALL.to_vec()), 0..4).prop_map(|states| States::of(&states));
     let processes = prop_oneof![
@@ -313,8 +317,57 @@ fn rule() -> impl Strategy<Value = Rule> {
         1 => vec(select(vec![4, 12, 20]).prop_map(wfp_sim::Pid), 0..3).prop_map(|pids| Processes::Only(pids.into())),
     ];
     (states, processes, vec(condition(), 0..2), decision).prop_map(
-        |(states, processes, conditions, decision)| Rule { states, processes, conditions, decision },
+        |(states, processes, conditions, decision)| Rule {
+            layers: Layers::ALL,
+            states,
+            processes,
+            conditions,
+            decision,
+        },
     )
+}
+
+fn rebind() -> impl Strategy<Value = Rebind> {
+    let v4 = prop::option::of(select(vec!["127.0.0.1", "192.0.2.1", "203.0.113.9"]));
+    let v6 = prop::option::of(select(vec!["::1", "2001:db8::1"]));
+    (v4, v6).prop_map(|(v4, v6)| Rebind {
+        v4: v4.and_then(|ip| ip.parse().ok()),
+        v6: v6.and_then(|ip| ip.parse().ok()),
+    })
+}
+
+fn pend() -> impl Strategy<Value = Pend> {
+    (prop::option::of(redirect()), completion(), any::<bool>())
+        .prop_map(|(redirect, completion, at_once)| Pend { redirect, completion, at_once })
+}
+
+/// What a driver completes a request with.
+fn completion() -> impl Strategy<Value = Completion> {
+    select(vec![
+        Completion::Reauthorize,
+        Completion::Final(ClassifyOut::soft(Verdict::Permit)),
+        Completion::Final(ClassifyOut::hard(Verdict::Permit)),
+        Completion::Final(ClassifyOut::soft(Verdict::Block)),
+        Completion::Final(ClassifyOut { action: None, write: true }),
+    ])
+}
+
+/// Most drivers are careful, and few break more than one rule.
+fn habits() -> impl Strategy<Value = Habits> {
+    let careful = Habits::default();
+    prop_oneof![
+        6 => Just(careful),
+        1 => select(vec![WriteRight::Ignored, WriteRight::Inverted])
+            .prop_map(move |write_right| Habits { write_right, ..careful }),
+        1 => select(vec![Reauthorize::PermitAll, Reauthorize::Ignored])
+            .prop_map(move |reauthorize| Habits { reauthorize, reauthorize_if_modified_by_others: true, ..careful }),
+        1 => select(vec![AfterAcquire::HardPermit, AfterAcquire::ToggleRight, AfterAcquire::PermitIfRight, AfterAcquire::Nothing])
+            .prop_map(move |after_acquire| Habits { after_acquire, ..careful }),
+        1 => any::<bool>().prop_map(move |frees_context| Habits { applies: false, frees_context, ..careful }),
+        1 => Just(Habits { releases_classify_handle: false, ..careful }),
+        1 => (0u32..4).prop_map(move |limit| Habits { redirect_limit: Some(limit), ..careful }),
+        1 => Just(Habits { replaces_remembered: false, forgets_without_right: false, ..careful }),
+    ]
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -323,11 +376,14 @@ fn policy() -> impl Strategy<Value = Policy> {
         handle().prop_map(Handles::One),
         (handle(), handle()).prop_map(|(v4, v6)| Handles::PerFamily { v4, v6 }),
     ];
-    (handles, any::<bool>(), vec(rule(), 0..3)).prop_map(|(handles, heeds_earlier_redirect, rules)| Policy {
-        handles,
-        heeds_earlier_redirect,
-        rules,
-    })
+    (handles, any::<bool>(), habits(), vec(rule(), 0..3)).prop_map(
+        |(handles, heeds_earlier_redirect, habits, rules)| Policy {
+            handles,
+            heeds_earlier_redirect,
+            habits,
+            rules,
+        },
+    )
 }
 
 /// A built-in profile in which some fields have another of their values.

@@ -50,12 +50,18 @@ struct Engine {
 #[derive(Clone, Debug, Serialize)]
 struct Classify {
     layer: String,
+    flags: Vec<&'static str>,
+    local: Endpoint,
+    remote: Option<Endpoint>,
+    original_destination: Option<Endpoint>,
     callouts: Vec<Asked>,
+    end: &'static str,
 }
 
 #[derive(Clone, Debug, Serialize)]
 struct Asked {
     callout: Name,
+    write_right: bool,
     handle: Option<Name>,
     state: StateName,
     own_context_bytes: Option<u32>,
@@ -113,7 +119,7 @@ impl Engine {
     fn of(hop: &Hop) -> Self {
         Self {
             records: hop.records.clone(),
-            classifies: classified(hop).map(|layer| Classify::of(&layer)).collect(),
+            classifies: classified(hop).map(Classify::of).collect(),
             redirect: hop.redirected.as_ref().map(|redirected| match redirected {
                 Redirected::Locally { handle } => Redirect::Local { handle: handle.clone() },
                 Redirected::Remotely => Redirect::Remote,
@@ -127,16 +133,25 @@ impl Engine {
 }
 
 impl Classify {
-    fn of(classified: &Classified<'_>) -> Self {
+    fn of(classified: &Classified) -> Self {
         let callouts = classified.inspections.iter().map(|seen| Asked {
             callout: Name::clone(&seen.callout),
+            write_right: seen.write_right,
             handle: seen.handle.clone(),
             state: seen.state,
             own_context_bytes: seen.own_context_bytes,
             previous_versions: seen.previous.clone(),
             did: seen.did.clone(),
         });
-        Self { layer: classified.layer.to_string(), callouts: callouts.collect() }
+        Self {
+            layer: classified.layer_name(),
+            flags: classified.flags.iter().map(|flag| flag.name()).collect(),
+            local: classified.local.clone(),
+            remote: classified.remote.clone(),
+            original_destination: classified.original_destination.clone(),
+            callouts: callouts.collect(),
+            end: classified.end.name(),
+        }
     }
 }
 

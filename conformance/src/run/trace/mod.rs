@@ -4,8 +4,7 @@ mod data;
 mod mermaid;
 mod text;
 
-use wfp_sim::address::Family;
-use wfp_sim::engine::{Layer, LayerKind};
+use std::fmt::Write as _;
 
 pub(super) use data::Trace;
 pub use mermaid::diagram;
@@ -14,22 +13,37 @@ pub use text::hops;
 pub(super) use text::lines;
 
 use crate::follow::{Cycle, Ending, HopReport, redirects};
-use crate::vocabulary::{Hop, Inspected, Name, Redirected, SocketFamily};
+use crate::vocabulary::{Classified, ClassifyEnd, Hop, Inspected, LayerName, Name, Redirected, SocketFamily};
 
-/// What the callouts of one layer were told of a connect and did, in the order in which they were asked.
-struct Classified<'a> {
-    layer: Layer,
-    inspections: &'a [Inspected],
+/// The layers whose filters matched in the course of a connect, in their order.
+fn classified(hop: &Hop) -> impl Iterator<Item = &Classified> {
+    hop.classifies.iter().filter(|classified| !classified.inspections.is_empty())
 }
 
-/// The layers that asked a callout in the course of a connect, in their order.
-fn classified(hop: &Hop) -> impl Iterator<Item = Classified<'_>> {
-    let family = match hop.family {
-        SocketFamily::Ipv4 => Family::Ipv4,
-        SocketFamily::Ipv6 | SocketFamily::Dual => Family::Ipv6,
-    };
-    let redirect = Classified { layer: LayerKind::ConnectRedirect.of(family), inspections: &hop.inspections };
-    std::iter::once(redirect).filter(|layer| !layer.inspections.is_empty())
+/// The layer and what it showed, where that is more than the connect itself.
+fn layer(classified: &Classified) -> String {
+    let mut text = classified.layer_name();
+    if let Some(remote) =
+        classified.remote.as_ref().filter(|_| classified.layer != LayerName::ConnectRedirect)
+    {
+        let _ = write!(text, " to {remote}");
+    }
+    let flags: Vec<&str> = classified.flags.iter().map(|flag| flag.name()).collect();
+    if !flags.is_empty() {
+        let _ = write!(text, " ({})", flags.join(", "));
+    }
+    text
+}
+
+/// What arbitration made of it; a permit goes without saying.
+fn end(classified: &Classified) -> Option<&'static str> {
+    match classified.end {
+        ClassifyEnd::Permit => None,
+        ClassifyEnd::Block => Some("blocked"),
+        ClassifyEnd::Pended => Some("waits for the driver"),
+        ClassifyEnd::Never => Some("never completes"),
+        ClassifyEnd::BugCheck => Some("Windows crashes"),
+    }
 }
 
 /// How a connect wrote its destination.

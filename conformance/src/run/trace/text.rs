@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{classified, connects, did, family, records, redirect, services, why};
+use super::{classified, connects, did, end, family, layer, records, redirect, services, why};
 use crate::follow::{Ending, HopReport};
 use crate::run::{Called, Event};
 use crate::vocabulary::Hop;
@@ -78,13 +78,16 @@ fn write_classified(text: &mut String, hop: &Hop) -> std::fmt::Result {
     let names_layers = classified(hop).nth(1).is_some();
     for asked in classified(hop) {
         if names_layers {
-            writeln!(text, "  {}", asked.layer)?;
+            writeln!(text, "  {}", layer(asked))?;
         }
         let indent = if names_layers { "    " } else { "  " };
         let width = asked.inspections.iter().map(|seen| seen.callout.len()).max().unwrap_or(0);
-        for seen in asked.inspections {
+        for seen in &asked.inspections {
             let state = wfp_sim::RedirectState::from(seen.state);
             writeln!(text, "{indent}{:width$}  {:<29}  {}", seen.callout, state.name(), did(seen))?;
+        }
+        if let Some(end) = end(asked) {
+            writeln!(text, "{indent}{end}")?;
         }
     }
     match redirect(hop) {

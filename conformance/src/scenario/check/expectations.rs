@@ -6,7 +6,7 @@ use wfp_sim::profile::Field;
 
 use super::Check;
 use crate::scenario::expect::{Completes, Expect, OutcomeExpect};
-use crate::vocabulary::Name;
+use crate::vocabulary::{Name, Role};
 use crate::yaml::Diagnostic;
 
 impl Check<'_> {
@@ -133,6 +133,21 @@ impl Check<'_> {
                     let number = number.to_string();
                     let path: Vec<&str> = at("redirected-by").into_iter().chain([&*number]).collect();
                     self.unknown(&path, "callout", callout, &callouts);
+                }
+            }
+            for (number, classify) in hop.classifies.iter().enumerate() {
+                let names = classify
+                    .did
+                    .keys()
+                    .chain(classify.write_right.keys())
+                    .chain(classify.asked.iter().flatten());
+                for name in names {
+                    let known = self.case.callouts.contains_key(name) || self.case.filters.contains_key(name);
+                    if !known && !self.made.get(name).is_some_and(|roles| roles.contains(&Role::Filter)) {
+                        let number = number.to_string();
+                        let path: Vec<&str> = at("classifies").into_iter().chain([&*number]).collect();
+                        self.unknown(&path, "callout or filter", name, &callouts);
+                    }
                 }
             }
             if let Some(by) = &hop.by {

@@ -89,7 +89,8 @@ impl Check<'_> {
                     self.unknown(&path, "callout", name, &known);
                 }
                 Role::Callout => {}
-                Role::Socket | Role::Blob | Role::Pending | Role::Operation | Role::Port => {
+                Role::Filter if self.case.filters.contains_key(name) => {}
+                Role::Filter | Role::Socket | Role::Blob | Role::Pending | Role::Operation | Role::Port => {
                     if !self.made.get(name).is_some_and(|roles| roles.contains(&role)) {
                         let made = self.made.clone();
                         let known: Vec<&str> = made

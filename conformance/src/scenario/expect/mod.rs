@@ -1,5 +1,6 @@
 //! What a scenario expects, and whether that is what was observed.
 
+mod classify;
 mod control;
 mod outcome;
 mod parts;
@@ -314,7 +315,7 @@ impl OkExpect {
             return Some(what.to_owned());
         }
         for (callout, state) in &self.sees {
-            let seen = observed.hop.iter().flat_map(|hop| &hop.inspections);
+            let seen = observed.hop.iter().flat_map(|hop| hop.inspections());
             let told = seen.into_iter().find(|seen| seen.callout == *callout).map(|seen| seen.state);
             if told != Some(*state) {
                 let told = told.map_or("is not asked", StateName::name);

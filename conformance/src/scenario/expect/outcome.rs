@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use wfp_sim::WinsockError;
 
+use super::classify::ClassifyExpect;
 use crate::follow::{Cycle, End, Ending, ErrorName, HopReport, Note, Why};
 use crate::vocabulary::{Did, Name, StateName};
 
@@ -68,6 +69,9 @@ pub struct HopExpect {
     /// The handles in the records on the socket that dials, oldest first.
     #[serde(default)]
     pub records: Option<Vec<Name>>,
+    /// The classifies at the layers that are named here: just these, in this order.
+    #[serde(default)]
+    pub classifies: Vec<ClassifyExpect>,
     /// Who accepts the connection: a service, or a destination.
     #[serde(default)]
     pub accepted_by: Option<Name>,
@@ -120,7 +124,7 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    fn at(key: &str, expected: impl Into<String>, observed: impl Into<String>) -> Self {
+    pub(super) fn at(key: &str, expected: impl Into<String>, observed: impl Into<String>) -> Self {
         Self { path: vec![key.to_owned()], expected: expected.into(), observed: observed.into() }
     }
 
@@ -213,7 +217,10 @@ impl HopExpect {
             }
         }
         let view = hop.hop.as_ref()?;
-        let seen = |callout: &Name| view.inspections.iter().find(|seen| seen.callout == *callout);
+        if let Some(difference) = super::classify::check(&self.classifies, view) {
+            return Some(difference);
+        }
+        let seen = |callout: &Name| view.inspections().find(|seen| seen.callout == *callout);
         for (callout, state) in &self.sees {
             let observed = seen(callout).map(|seen| seen.state);
             if observed != Some(*state) {
@@ -247,7 +254,7 @@ impl HopExpect {
             }
         }
         if let Some(expected) = &self.redirected_by {
-            let redirects = view.inspections.iter().filter(|seen| matches!(seen.did, Did::Redirect(_)));
+            let redirects = view.inspections().filter(|seen| matches!(seen.did, Did::Redirect(_)));
             let observed: Vec<Name> = redirects.map(|seen| Name::clone(&seen.callout)).collect();
             if observed != *expected {
                 let observed = format!("by {}", list(&observed));
@@ -266,7 +273,7 @@ impl HopExpect {
 /// How often a callout is asked at the redirect layer, when the socket is connected and when the datagram is sent.
 fn asked(hop: &HopReport, callout: &Name) -> u32 {
     let views = hop.at_connect.iter().chain(&hop.hop);
-    let seen = views.flat_map(|view| &view.inspections).filter(|seen| seen.callout == *callout);
+    let seen = views.flat_map(|view| view.inspections()).filter(|seen| seen.callout == *callout);
     u32::try_from(seen.count()).unwrap_or(u32::MAX)
 }
 

@@ -125,8 +125,8 @@ fn condition_on_the_protocol_tells_tcp_from_udp() {
     let conditions = vec![Condition::is(Test::Protocol(Protocol::UDP))];
     let policy = crate::engine::Policy {
         handles: crate::engine::Handles::One(handle),
-        heeds_earlier_redirect: true,
         rules: vec![Rule { conditions, ..Rule::always(redirect) }],
+        ..Default::default()
     };
     m.vendor("udp alone", 1, policy);
     let socket = m.socket(SocketKind::V4.udp());

@@ -105,9 +105,10 @@ fn trace_tells_of_datagrams_what_it_tells_of_connects() {
     let mut m = Machine::default();
     let text = chain(&mut m)[0].to_string();
     let expected = "\
-app.exe (pid 4) sends the first datagram (udp) to 203.0.113.9:443 at ALE_CONNECT_REDIRECT_V4, without records
-  a (handle 4096): NOT_REDIRECTED; redirects to 127.0.0.1:1001
-  b (handle 4104): NOT_REDIRECTED, after filter 3 redirected to 127.0.0.1:1001 with handle 4096; permits, as another redirected already
+app.exe (pid 4) sends the first datagram (udp) to 203.0.113.9:443, without records
+  ALE_CONNECT_REDIRECT_V4
+    a (handle 4096): NOT_REDIRECTED; redirects to 127.0.0.1:1001
+    b (handle 4104): NOT_REDIRECTED, after filter 3 changed it to 127.0.0.1:1001 with handle 4096; permits, as another redirected already
   redirected to this host with handle 4096: sent to 127.0.0.1:1001, flow 2";
     assert_eq!(text, expected);
     let client = m.socket(UDP);

@@ -2,29 +2,33 @@ use rstest::rstest;
 
 use super::*;
 use crate::address::Family;
-use crate::engine::{Condition, Filter, Handles, LayerKind, Policy, Processes, Rule, States, Target, Test};
+use crate::engine::{
+    Condition, Decision, Filter, Handles, LayerKind, Policy, Processes, Redirect, Rule, States, Target, Test,
+};
+use crate::ids::Pid;
 use crate::ids::{Caller, SocketHandle, SublayerId};
+use crate::records::Records;
 use crate::socket::SocketKind;
 use crate::testing::{Machine, SERVER, SERVER_MAPPED, SERVER_V6, address, both};
 use crate::trace::ConnectTrace;
 
 fn deciding(decision: Decision) -> Policy {
-    Policy { handles: Handles::None, heeds_earlier_redirect: false, rules: vec![Rule::always(decision)] }
+    Policy { heeds_earlier_redirect: false, rules: vec![Rule::always(decision)], ..Policy::default() }
 }
 
 /// A filter at the V4 layer whose callout, of this name, decides so on every connect.
 fn filter(m: &mut Machine, name: &str, sublayer: SublayerId, weight: u64, decision: Decision) -> FilterId {
     let callout = m.callout(name, deciding(decision));
     let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-    m.w.fwpm_filter_add(Filter { layer, sublayer, weight, conditions: Vec::new(), callout }).unwrap()
+    m.w.fwpm_filter_add(Filter { weight, ..Filter::asking(layer, sublayer, callout) }).unwrap()
 }
 
 fn names(hop: &ConnectTrace) -> Vec<&str> {
-    hop.inspections.iter().map(|inspection| &*inspection.name).collect()
+    hop.inspections().iter().map(|inspection| &*inspection.name).collect()
 }
 
 fn actions(hop: &ConnectTrace) -> Vec<Action> {
-    hop.inspections.iter().map(|inspection| inspection.action).collect()
+    hop.inspections().iter().map(|inspection| inspection.action).collect()
 }
 
 // Who is asked, in which order.
@@ -71,7 +75,7 @@ fn filter_is_asked_at_its_layer_alone() {
     let sublayer = m.w.fwpm_sublayer_add(1);
     for layer in LayerKind::ConnectRedirect.both() {
         let callout = m.callout(&layer.to_string(), deciding(Decision::Permit));
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout }).unwrap();
+        m.w.fwpm_filter_add(Filter::asking(layer, sublayer, callout)).unwrap();
     }
     assert_eq!(names(&m.trace(SERVER)), ["ALE_CONNECT_REDIRECT_V4"]);
     assert_eq!(names(&m.trace(SERVER_V6)), ["ALE_CONNECT_REDIRECT_V6"]);
@@ -85,12 +89,17 @@ fn filter_is_asked_while_it_and_its_callout_are_there() {
     let id = filter(&mut m, "deleted", sublayer, 0, Decision::Continue);
     let callout = m.callout("unregistered", deciding(Decision::Permit));
     let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-    m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions: Vec::new(), callout }).unwrap();
+    m.w.fwpm_filter_add(Filter::asking(layer, sublayer, callout)).unwrap();
     assert_eq!(names(&m.trace(SERVER)), ["deleted", "unregistered"]);
     m.w.fwpm_filter_delete(id).unwrap();
     assert_eq!(names(&m.trace(SERVER)), ["unregistered"]);
     m.w.fwps_callout_unregister(callout).unwrap();
-    assert_eq!(m.trace(SERVER).inspections, []);
+    let hop = m.trace(SERVER);
+    assert_eq!(
+        (names(&hop), actions(&hop)),
+        (vec!["a filter"], vec![Action::HardBlock]),
+        "nobody is there to ask"
+    );
 }
 
 // Conditions.
@@ -115,11 +124,11 @@ fn condition_of_a_filter_holds_or_not(#[case] test: Test, #[case] holds: bool) {
     let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
     for condition in [Condition::is(test.clone()), Condition::is_not(test)] {
         let conditions = vec![condition];
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout }).unwrap();
+        m.w.fwpm_filter_add(Filter { conditions, ..Filter::asking(layer, sublayer, callout) }).unwrap();
     }
     let socket = m.bound(SocketKind::V4, "0.0.0.0:5000");
     let hop = m.trace_of(m.app, socket, SERVER);
-    let filters: Vec<u64> = hop.inspections.iter().map(|inspection| inspection.filter.0).collect();
+    let filters: Vec<u64> = hop.inspections().iter().map(|inspection| inspection.filter.0).collect();
     assert_eq!(filters, [if holds { 3 } else { 4 }]);
 }
 
@@ -132,7 +141,7 @@ fn conditions_must_all_hold() {
         let conditions =
             vec![Condition::is(Test::AppId("app.exe".into())), Condition::is(Test::RemotePort(port..=port))];
         let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout }).unwrap();
+        m.w.fwpm_filter_add(Filter { conditions, ..Filter::asking(layer, sublayer, callout) }).unwrap();
     }
     assert_eq!(names(&m.trace(SERVER)), ["both"]);
 }
@@ -148,9 +157,9 @@ fn loopback_is_seen_through_v4_mapping(#[case] to: &str, #[case] seen: bool) {
     let callout = m.callout("asked", deciding(Decision::Continue));
     for layer in LayerKind::ConnectRedirect.both() {
         let conditions = vec![Condition::is(Test::Loopback)];
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout }).unwrap();
+        m.w.fwpm_filter_add(Filter { conditions, ..Filter::asking(layer, sublayer, callout) }).unwrap();
     }
-    assert_eq!(m.trace(to).inspections.len(), usize::from(seen));
+    assert_eq!(m.trace(to).inspections().len(), usize::from(seen));
 }
 
 #[test]
@@ -163,7 +172,7 @@ fn conditions_see_the_destination_of_the_caller_whatever_was_redirected_before()
     let policy = Policy { rules: vec![rule], ..deciding(Decision::Permit) };
     let callout = m.callout("sees 443", policy);
     let layer = LayerKind::ConnectRedirect.of(Family::Ipv4);
-    m.w.fwpm_filter_add(Filter { layer, sublayer, weight: 0, conditions, callout }).unwrap();
+    m.w.fwpm_filter_add(Filter { conditions, ..Filter::asking(layer, sublayer, callout) }).unwrap();
     let hop = m.trace(SERVER);
     assert_eq!(names(&hop), ["redirector 0", "sees 443"]);
     assert_eq!(actions(&hop)[1], Action::Continue, "so do the conditions of a rule");
@@ -173,7 +182,7 @@ fn conditions_see_the_destination_of_the_caller_whatever_was_redirected_before()
 
 /// A callout with these rules and this handle.
 fn ruled(m: &mut Machine, handles: Handles, rules: Vec<Rule>) {
-    let policy = Policy { handles, heeds_earlier_redirect: false, rules };
+    let policy = Policy { handles, heeds_earlier_redirect: false, rules, ..Policy::default() };
     m.vendor("ruled", 1, policy);
 }
 
@@ -191,7 +200,7 @@ fn first_rule_that_fits_decides_and_without_one_the_callout_permits() {
     ruled(&mut m, Handles::None, rules);
     let decided = |m: &mut Machine, caller: Caller, to: &str| {
         let socket = m.w.socket(caller, SocketKind::V4).unwrap();
-        m.trace_of(caller, socket, to).inspections[0].action
+        m.trace_of(caller, socket, to).inspections()[0].action
     };
     let (app, service) = (m.app, m.service);
     assert_eq!(decided(&mut m, service, "203.0.113.9:80"), Action::Block);
@@ -202,7 +211,7 @@ fn first_rule_that_fits_decides_and_without_one_the_callout_permits() {
 
     let mut m = Machine::default();
     ruled(&mut m, Handles::None, Vec::new());
-    assert_eq!(m.trace(SERVER).inspections[0].action, Action::Permit);
+    assert_eq!(m.trace(SERVER).inspections()[0].action, Action::Permit);
 }
 
 #[rstest]
@@ -252,7 +261,7 @@ fn callout_is_given_its_own_context_back_while_that_exists() {
         m.w.set_redirect_records(m.service, onward, &blob).unwrap();
         let hop = m.trace_of(m.service, onward, "203.0.113.77:80");
         assert_eq!(hop.states(), [RedirectState::RedirectedBySelf]);
-        assert_eq!(hop.inspections[0].context_bytes, expected, "{context}");
+        assert_eq!(hop.inspections()[0].context_bytes, expected, "{context}");
         let _ = (m.w.closesocket(m.app, client), m.w.closesocket(m.service, accepted));
     }
 }
@@ -263,7 +272,7 @@ fn handle_is_the_one_of_the_layer() {
     let (v4, v6) = (RedirectHandle(1), RedirectHandle(2));
     ruled(&mut m, Handles::PerFamily { v4, v6 }, Vec::new());
     for (to, handle) in [(SERVER, v4), (SERVER_V6, v6), (SERVER_MAPPED, v6)] {
-        assert_eq!(m.trace(to).inspections[0].handle, Some(handle), "{to}");
+        assert_eq!(m.trace(to).inspections()[0].handle, Some(handle), "{to}");
     }
 }
 
@@ -273,7 +282,7 @@ fn callout_without_a_handle_never_learns_of_a_redirect() {
     ruled(&mut m, Handles::None, Vec::new());
     let socket = carrying(&mut m, &[0], RedirectHandle(0x1000));
     let hop = m.trace_of(m.service, socket, SERVER);
-    assert_eq!((hop.inspections[0].handle, hop.states()), (None, vec![RedirectState::NotRedirected]));
+    assert_eq!((hop.inspections()[0].handle, hop.states()), (None, vec![RedirectState::NotRedirected]));
 }
 
 // The request.
@@ -286,10 +295,10 @@ fn previous_versions_show_latest_first_and_to_later_callouts_alone() {
     let sublayer = m.w.fwpm_sublayer_add(7);
     filter(&mut m, "last", sublayer, 0, Decision::Permit);
     let hop = m.trace("203.0.113.77:80");
-    let seen: Vec<_> = hop.inspections.iter().map(|i| i.previous_versions.as_slice()).collect();
+    let seen: Vec<_> = hop.inspections().iter().map(|i| i.previous_versions.as_slice()).collect();
     let version = |modifier, remote: &str, handle| PreviousVersion {
         modifier: FilterId(modifier),
-        remote: address(remote),
+        address: address(remote),
         handle,
     };
     let (a, b) = (version(3, "127.0.0.1:1001", Some(first)), version(7, SERVER, None));
@@ -320,10 +329,10 @@ fn callout_without_a_target_of_the_family_permits() {
 #[rstest]
 #[case::redirect_behind_block(&["block", "redirect"], false)]
 #[case::block_behind_redirect(&["redirect", "block"], true)]
-#[case::permit_behind_block(&["block", "permit"], true)]
+#[case::permit_behind_block(&["block", "permit"], false)]
 #[case::permit(&["permit"], false)]
 #[case::nobody_asked(&[], false)]
-fn block_counts_unless_a_redirect_follows(#[case] order: &[&str], #[case] blocked: bool) {
+fn block_counts_unless_a_lower_sublayer_permits(#[case] order: &[&str], #[case] blocked: bool) {
     let mut m = Machine::with(&[("block-at-redirect-layer", "WSAEACCES")]);
     m.service_at(1001);
     for (weight, what) in (1..).zip(order.iter().rev()) {

@@ -10,7 +10,7 @@ mod words;
 use std::fmt::Write as _;
 
 use self::words::{BREAK, escaped, wrapped};
-use super::{classified, connects, did, family, records, redirect, round, services, why};
+use super::{classified, connects, did, end, family, layer, records, redirect, round, services, why};
 use crate::follow::{Ending, HopReport};
 use crate::run::Event;
 use crate::vocabulary::{Hop, Name};
@@ -142,11 +142,12 @@ impl Diagram {
 /// What each layer's callouts were told and did, and what came of the redirect, in notes over the filter engine.
 fn write_classified(text: &mut String, indent: &str, hop: &Hop, when: &str) -> std::fmt::Result {
     for asked in classified(hop) {
-        let mut lines = vec![format!("{}{when}", asked.layer)];
+        let mut lines = vec![escaped(&format!("{}{when}", layer(asked)))];
         lines.extend(asked.inspections.iter().map(|seen| {
             let state = wfp_sim::RedirectState::from(seen.state);
             escaped(&format!("{}: {}, {}", seen.callout, state.name(), did(seen)))
         }));
+        lines.extend(end(asked).map(str::to_owned));
         writeln!(text, "{indent}Note over {ENGINE}: {}", lines.join(BREAK))?;
     }
     match redirect(hop) {

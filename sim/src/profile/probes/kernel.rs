@@ -1,0 +1,141 @@
+//! Probes of the fields about the filter engine.
+
+use super::{Probe, to_service};
+use crate::address::Family;
+use crate::engine::{
+    AfterAcquire, Decision, Filter, FilterAction, Habits, Handles, LayerKind, Policy, Rebind, Redirect, Rule,
+    WriteRight,
+};
+use crate::profile::Profile;
+use crate::socket::{Completion, SocketKind};
+use crate::testing::{Machine, SERVER, SERVER_MAPPED, address, both};
+use crate::trace::{ClassifyEnd, ConnectTrace};
+
+const CONNECT_REDIRECT: &[LayerKind] = &[LayerKind::ConnectRedirect];
+const AUTH_CONNECT: &[LayerKind] = &[LayerKind::AuthConnect];
+
+fn deciding(decision: Decision) -> Policy {
+    Policy { rules: vec![Rule::always(decision)], ..Policy::default() }
+}
+
+/// A machine whose service is redirected to, by a callout with these habits.
+fn redirected(profile: Profile, habits: Habits) -> Machine {
+    let mut m = Machine::new(profile);
+    m.service_at(1001);
+    redirect(&mut m, habits, 9);
+    m
+}
+
+fn redirect(m: &mut Machine, habits: Habits, weight: u16) {
+    let name = format!("redirector {weight}");
+    let driver = m.w.load_driver(&name);
+    let handle = m.w.fwps_redirect_handle_create(driver, &name, 0).unwrap();
+    let rules = vec![Rule::always(Decision::Redirect(to_service(m)))];
+    let policy = Policy { handles: Handles::One(handle), heeds_earlier_redirect: false, habits, rules };
+    m.asked_at(CONNECT_REDIRECT, &name, weight, policy);
+}
+
+fn calls_at(hop: &ConnectTrace, kind: LayerKind) -> usize {
+    hop.classifies.iter().filter(|classify| classify.layer.kind == kind).count()
+}
+
+pub(super) static PROBES: &[(&str, Probe)] = &[
+    ("acquire-effect", |profile| {
+        let habits = Habits { after_acquire: AfterAcquire::Nothing, ..Habits::default() };
+        let hop = redirected(profile, habits).trace(SERVER);
+        let untouched = hop.inspections()[0].carried.action.is_none();
+        if untouched { "nothing" } else { "block-and-clear-right" }.to_owned()
+    }),
+    ("acquire-without-apply", |profile| {
+        let habits = Habits { applies: false, ..Habits::default() };
+        let mut m = redirected(profile, habits);
+        let socket = m.socket(SocketKind::V4);
+        let done = m.connect(socket, SERVER) == Ok(Completion::Done(()));
+        if done { "goes-on" } else { "never-completes" }.to_owned()
+    }),
+    ("permit-without-right", |profile| {
+        let mut m = Machine::new(profile);
+        m.asked_at(AUTH_CONNECT, "hard", 9, deciding(Decision::HardPermit));
+        let habits = Habits { write_right: WriteRight::Ignored, ..Habits::default() };
+        m.asked_at(AUTH_CONNECT, "heedless", 8, Policy { habits, ..Policy::default() });
+        let _ = m.trace(SERVER);
+        if m.w.take_bug_check().is_some() { "bug-check" } else { "ignored" }.to_owned()
+    }),
+    ("clear-action-right", |profile| {
+        let mut m = Machine::new(profile);
+        let layer = LayerKind::AuthConnect.of(Family::Ipv4);
+        let sublayer = m.w.fwpm_sublayer_add(9);
+        let (conditions, weight) = (Vec::new(), 0);
+        let action = FilterAction::Permit;
+        m.w.fwpm_filter_add(Filter { layer, sublayer, weight, conditions, action, clear_action_right: true })
+            .unwrap();
+        let hop = m.trace(SERVER);
+        let soft = hop.classifies.last().unwrap().inspections[0].carried.write;
+        if soft { "cleared-is-hard" } else { "set-is-hard" }.to_owned()
+    }),
+    ("sublayers-after-block", |profile| {
+        let mut m = Machine::new(profile);
+        m.asked_at(AUTH_CONNECT, "blocks", 9, deciding(Decision::HardBlock));
+        m.asked_at(AUTH_CONNECT, "below", 8, deciding(Decision::Permit));
+        let asked = m.trace(SERVER).classifies.last().unwrap().inspections.len();
+        if asked == 2 { "evaluated" } else { "skipped" }.to_owned()
+    }),
+    ("auth-connect-of-redirected", |profile| {
+        let mut m = Machine::new(profile);
+        m.redirect_all(9, Redirect::local(m.service.pid, address("203.0.113.9:80")));
+        m.asked_at(AUTH_CONNECT, "looks on", 8, Policy::default());
+        let calls = calls_at(&m.trace(SERVER), LayerKind::AuthConnect);
+        if calls == 2 { "twice" } else { "once" }.to_owned()
+    }),
+    ("mapped-auth-layer", |profile| {
+        let mut m = Machine::new(profile);
+        m.asked_at(AUTH_CONNECT, "looks on", 8, Policy::default());
+        m.trace(SERVER_MAPPED).classifies.last().unwrap().layer.family.to_string()
+    }),
+    ("auth-connect-metadata", |profile| {
+        let mut m = redirected(profile, Habits::default());
+        m.asked_at(AUTH_CONNECT, "looks on", 8, Policy::default());
+        let there = m.trace(SERVER).classifies.last().unwrap().original_destination.is_some();
+        if there { "present" } else { "absent" }.to_owned()
+    }),
+    ("reauthorize-at-connect-redirect", |profile| {
+        let pend = crate::engine::Pend {
+            redirect: None,
+            completion: crate::engine::Completion::Reauthorize,
+            at_once: true,
+        };
+        let mut m = Machine::new(profile);
+        m.asked_at(CONNECT_REDIRECT, "pends", 9, deciding(Decision::Pend(pend)));
+        // Where nothing tells that it is asked again, it pends again and again.
+        let ended = m.trace(SERVER).classifies.last().unwrap().end;
+        if ended == ClassifyEnd::Pended { "hidden" } else { "shown" }.to_owned()
+    }),
+    ("local-address-at-connect-redirect", |profile| {
+        let mut m = Machine::new(profile);
+        m.w.listen_at(m.server, address("203.0.113.9:81")).unwrap();
+        let rebind = Rebind { v4: Some([127, 0, 0, 1].into()), v6: None };
+        m.asked_at(CONNECT_REDIRECT, "rebinds", 9, deciding(Decision::Rebind(rebind)));
+        if m.trace(SERVER).result.is_ok() { "ignored" } else { "tcp-only" }.to_owned()
+    }),
+    ("reauthorize-flag-inline", |profile| {
+        let wants = Habits { reauthorize_if_modified_by_others: true, ..Habits::default() };
+        let mut m = redirected(profile, wants);
+        let other = Redirect::local(m.service.pid, both(1002));
+        m.redirect_all(8, other);
+        let asked = m.trace(SERVER).inspections().len();
+        if asked == 3 { "heeded" } else { "ignored" }.to_owned()
+    }),
+    ("block-at-recv-accept", |profile| {
+        let mut m = Machine::new(profile);
+        m.service_at(7);
+        m.asked_at(&[LayerKind::AuthRecvAccept], "blocks", 9, deciding(Decision::Block));
+        let socket = m.socket(SocketKind::V4);
+        match m.connect(socket, "127.0.0.1:7") {
+            Ok(Completion::Pending(pending)) => {
+                m.w.advance(1 << 30);
+                m.w.completion(pending).unwrap().unwrap_err().to_string()
+            }
+            ended => ended.unwrap_err().to_string(),
+        }
+    }),
+];

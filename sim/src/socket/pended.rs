@@ -1,0 +1,154 @@
+//! Requests that a driver pended, and what becomes of them when it completes them.
+//!
+//! Source: ddi "FwpsPendClassify0", "FwpsCompleteClassify0"; docs/behaviour.md, "Kernel functions".
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::connect::{Attempt, Manner, Reached};
+use super::{Completed, State};
+use crate::canonical::Renumber;
+use crate::datagram::First;
+use crate::engine::{Completion as ClassifyCompletion, Decision, PendedBy, Program, Run};
+use crate::ids::{Caller, CalloutId, ClassifyHandle, PendingId, SocketId};
+use crate::kernel_error::KernelError;
+use crate::profile::Profile;
+use crate::trace::Sink;
+use crate::world::World;
+
+/// A classify that a driver pended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PendedClassify {
+    pub(crate) by: PendedBy,
+    pub(crate) run: Run,
+    pub(crate) waits: Waits,
+}
+
+/// What waits for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Waits {
+    /// A TCP connect, and the call that waits for it.
+    Connect { attempt: Attempt, pending: Option<PendingId> },
+    /// `connect` of a datagram socket, which has returned.
+    DatagramConnect { caller: Caller, socket: SocketId, destination: SocketAddr },
+    /// The first datagram of a flow. Its call has returned.
+    Datagram(First),
+}
+
+impl PendedClassify {
+    pub(crate) fn renumbered(
+        &self,
+        renumber: &Renumber,
+        classifies: &BTreeMap<ClassifyHandle, ClassifyHandle>,
+        profile: &Profile,
+    ) -> Self {
+        let mut pended = self.clone();
+        if let Some(handle) = classifies.get(&pended.by.handle) {
+            pended.by.handle = *handle;
+        }
+        match &mut pended.waits {
+            Waits::Connect { attempt, pending } => {
+                attempt.id = renumber.socket(attempt.id);
+                *pending = pending.map(|id| renumber.pending(id));
+            }
+            Waits::DatagramConnect { socket, .. } => *socket = renumber.socket(*socket),
+            Waits::Datagram(First { id, records, .. }) => {
+                *id = renumber.socket(*id);
+                *records = records.as_deref().map(|records| Arc::new(renumber.records(records, profile)));
+            }
+        }
+        pended
+    }
+}
+
+impl World {
+    /// The requests that a callout pended and did not complete, oldest first.
+    #[must_use]
+    pub fn pended_by(&self, callout: CalloutId) -> Vec<ClassifyHandle> {
+        let by = |pended: &PendedClassify| pended.by.callout == callout;
+        self.pended.iter().filter(|(_, pended)| by(pended)).map(|(handle, _)| *handle).collect()
+    }
+
+    /// `FwpsCompleteClassify0`, and `FwpsReleaseClassifyHandle0`: with a decision the filters below are asked, without one
+    /// (NULL) all are asked again. A policy that was to change the request first does so.
+    ///
+    /// # Errors
+    /// Not documented for a handle that nothing is pended with: the function returns nothing.
+    pub fn fwps_complete_classify<S: Sink + ?Sized>(
+        &mut self,
+        handle: ClassifyHandle,
+        completion: ClassifyCompletion,
+        sink: &mut S,
+    ) -> Result<(), KernelError> {
+        let pended = self
+            .pended
+            .remove(&handle)
+            .ok_or(KernelError::NotDocumented("FwpsCompleteClassify0 of a request that is not pended"))?;
+        let PendedClassify { by, mut run, waits } = pended;
+        self.change_pended(&by, &mut run, &waits);
+        run.completed(by.callout, completion);
+        match waits {
+            Waits::Connect { attempt, pending } => self.resume_connect(attempt, pending, run, sink),
+            Waits::DatagramConnect { caller, socket, destination } => {
+                let _ = self.classify_datagram_connect(caller, socket, destination, run, sink);
+            }
+            Waits::Datagram(first) => self.resume_datagram(first, run, sink),
+        }
+        Ok(())
+    }
+
+    /// What the policy that pended wants changed.
+    fn change_pended(&self, by: &PendedBy, run: &mut Run, waits: &Waits) {
+        let (pid, socket, destination, records) = match waits {
+            Waits::Connect { attempt, .. } => (attempt.caller.pid, attempt.id, attempt.destination, None),
+            Waits::DatagramConnect { caller, socket, destination } => {
+                (caller.pid, *socket, *destination, None)
+            }
+            Waits::Datagram(first) => (first.caller.pid, first.id, first.destination, first.records.clone()),
+        };
+        let program = self.engine.callouts.get(&by.callout).map(|callout| &callout.program);
+        let (Some(Program::Policy(policy)), Some(asking)) =
+            (program, self.asking(pid, socket, destination, records))
+        else {
+            return;
+        };
+        let seen = self.seen_at_connect_redirect(&asking);
+        if let Decision::Pend(pend) = policy.decision(&seen, policy.state(&seen)) {
+            policy.modify_pended(pend, &seen, by, run);
+        }
+    }
+
+    /// A connect that was pended goes on.
+    fn resume_connect<S: Sink + ?Sized>(
+        &mut self,
+        attempt: Attempt,
+        pending: Option<PendingId>,
+        run: Run,
+        sink: &mut S,
+    ) {
+        // Its socket may be closed, or its process gone: then nobody waits any more.
+        let waits = self.sockets.get(&attempt.id).is_some_and(
+            |socket| matches!(socket.state, State::Connecting { pending: waiting, .. } if waiting == pending),
+        );
+        if !waits {
+            return;
+        }
+        self.set_state(attempt.id, State::Unconnected);
+        match self.connect_through(Attempt { pending, ..attempt }, run, sink) {
+            Ok(Reached::Connected(_)) => {
+                if let Some(pending) = pending {
+                    self.complete(pending, Ok(Completed::Connected));
+                }
+            }
+            Ok(Reached::Waiting(_)) => {}
+            Err(error) => {
+                if let Some(pending) = pending {
+                    self.complete(pending, Err(error));
+                } else if attempt.manner == Manner::Nonblocking {
+                    self.set_state(attempt.id, State::Failed(error));
+                }
+            }
+        }
+    }
+}
