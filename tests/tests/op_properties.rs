@@ -107,7 +107,15 @@ proptest! {
     #[test]
     fn every_op_has_a_sound_answer(profile in profile(), ops in ops(1..60)) {
         // A machine that leaks contexts leaks them, and is no machine to look for leaks on.
-        let profile = Profile { connected_udp_context: Profile::documented().connected_udp_context, ..profile };
+        let sound = Profile::documented();
+        let profile = Profile {
+            context_of_refused_redirect: sound.context_of_refused_redirect,
+            context_of_overwritten_redirect: sound.context_of_overwritten_redirect,
+            context_of_failed_connect: sound.context_of_failed_connect,
+            context_of_blocked_connect: sound.context_of_blocked_connect,
+            connected_udp_context: sound.connected_udp_context,
+            ..profile
+        };
         let mut backend = SimBackend::new(profile);
         for op in &ops {
             let before = backend.world().live();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wfp_sim::Profile;
-use wfp_sim::profile::Field;
 
 use super::{Called, CaseRun, Event, Failure, Followed, Options, Status};
 use crate::follow::{End, Ending, FirstSocket, Follower, Journey, Transport};
@@ -399,18 +398,12 @@ impl Player<'_> {
     /// the case's own choice, there can be more of them.
     fn is_said(&self, left: Account, said: Account) -> bool {
         let leaky = |profile: &Profile| {
-            LEAKS_OF_WINDOWS.iter().any(|(field, value)| {
-                let given = self.loaded.case.profile.contains_key(*field);
-                !given && Field::by_name(field).is_some_and(|field| field.get(profile) == *value)
-            })
+            profile.leaky_fields().any(|field| !self.loaded.case.profile.contains_key(field))
         };
         let more = left.contexts > said.contexts && self.profile.as_ref().is_none_or(leaky);
         left == Account { contexts: if more { left.contexts } else { said.contexts }, ..said }
     }
 }
-
-/// The fields of the behaviour profile, each with its value by which a context is never freed.
-const LEAKS_OF_WINDOWS: [(&str, &str); 1] = [("connected-udp-context", "never")];
 
 /// The call with another length of its buffer: a query's output, SET's input.
 fn with_length(call: &Call, length: Length) -> Call {

@@ -4,9 +4,9 @@
 
 use std::net::SocketAddr;
 
-use crate::engine::Run;
+use crate::engine::{Run, Unused};
 use crate::error::WinsockError;
-use crate::ids::{Caller, FlowId, SocketId};
+use crate::ids::{Caller, ContextId, SocketId};
 use crate::socket::{Classified, Completion, PendedClassify, Route, Waits};
 use crate::trace::Sink;
 use crate::world::{LOCAL_HOST, World};
@@ -72,7 +72,12 @@ impl World {
         }
         result?;
         // There is no flow yet that records could name: only the contexts are there.
-        let contexts = self.leave_records(FlowId(0), None, route.recorded).1;
+        if self.leaks(Unused::DatagramConnect) {
+            self.abandon(route.redirects(), Unused::DatagramConnect);
+            return Ok(());
+        }
+        let contexts: Vec<ContextId> =
+            route.redirects().filter_map(|version| self.take_over_context(version)).collect();
         if let Some(datagrams) = self.datagrams_mut(id) {
             datagrams.connect_contexts.extend(contexts);
         }

@@ -6,7 +6,6 @@ use super::Datagrams;
 use crate::address;
 use crate::canonical::Renumber;
 use crate::ids::{FlowId, SocketId};
-use crate::profile::ConnectContext;
 use crate::world::World;
 
 /// What a flow of datagrams is beside its ends, its records and its contexts.
@@ -87,10 +86,8 @@ impl World {
                 traffic.receiver = None;
             }
         }
-        if self.profile.connected_udp_context != ConnectContext::Leaked {
-            for context in &datagrams.connect_contexts {
-                self.contexts.remove(context);
-            }
+        for context in &datagrams.connect_contexts {
+            self.contexts.remove(context);
         }
         if let Some(waiting) = &datagrams.waiting {
             self.abort(waiting.pending);

@@ -9,7 +9,7 @@ use super::flow::Traffic;
 use super::raw::{self, Packet};
 use super::{Arrived, Carried};
 use crate::address;
-use crate::engine::Run;
+use crate::engine::{Run, Unused};
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, HostId, SocketHandle, SocketId};
 use crate::profile::{ConnectContext, UnsetSource};
@@ -153,6 +153,9 @@ impl World {
             Some(error) => Err(error),
             None => bound_now.and_then(|bound| self.source_of_datagrams(asking.host, bound, route.target)),
         };
+        if local.is_err() && refused.is_none() {
+            self.abandon(route.redirects(), Unused::Failed);
+        }
         let result = local.map(|mut local| {
             local.set_port(source_port.unwrap_or(local.port()));
             let (flow, carried) = self.open_datagram_flow(&asking, local, route);
@@ -175,7 +178,7 @@ impl World {
         route: Route,
     ) -> (FlowId, Option<Carried>) {
         let Asking { socket: id, destination, bound, .. } = *asking;
-        let Route { target, redirect, recorded } = route;
+        let Route { target, redirect, recorded, carried: without_records } = route;
         let traffic = Traffic {
             sender: id,
             destination,
@@ -185,7 +188,8 @@ impl World {
             last: self.now,
         };
         let flow = self.next_flow();
-        let (records, mut contexts) = self.leave_records(flow, asking.records.as_deref(), recorded);
+        let (records, mut contexts) =
+            self.leave_records(flow, asking.records.as_deref(), &recorded, &without_records);
         let carried = records.as_ref().map(|records| Carried {
             records: Arc::clone(records),
             context: self.last_context(records),

@@ -27,14 +27,6 @@ pub(crate) struct Driver {
     pub(crate) loaded: bool,
 }
 
-/// A redirect context while it is allocated.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RedirectContext {
-    /// Who allocated it, under its own tag: WFP frees it, and it counts as this driver's until then.
-    pub(crate) owner: DriverId,
-    pub(crate) bytes: Arc<[u8]>,
-}
-
 /// How much of each kind a driver has now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account {

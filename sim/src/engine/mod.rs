@@ -8,6 +8,7 @@ mod arbitration;
 mod call;
 mod callout;
 mod classify;
+mod context;
 mod driver;
 mod filter;
 mod flags;
@@ -41,7 +42,8 @@ pub use setup::Vendor;
 pub(crate) use call::States as CalloutStates;
 pub(crate) use callout::Callout;
 pub(crate) use classify::{Asked, Contexts, Ended, Machinery, PendedBy, Run, Version, classify};
-pub(crate) use driver::{Driver, RedirectContext};
+pub(crate) use context::{RedirectContext, Unused};
+pub(crate) use driver::Driver;
 pub(crate) use redirect_handle::OpenHandle;
 
 /// The engine's configuration. It changes rarely and is asked at every connect, so what a classify needs is

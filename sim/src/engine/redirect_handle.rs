@@ -60,18 +60,6 @@ impl World {
         Ok(())
     }
 
-    fn free_contexts_of(&mut self, handle: RedirectHandle) {
-        let freed = self.flows.values().filter_map(|flow| flow.records.as_deref());
-        let freed: Vec<_> = freed
-            .flat_map(Records::entries)
-            .filter(|entry| entry.handle == handle)
-            .filter_map(|entry| entry.context)
-            .collect();
-        for context in freed {
-            self.contexts.remove(&context);
-        }
-    }
-
     /// The provider that a redirect handle was created for.
     #[must_use]
     pub fn provider(&self, handle: RedirectHandle) -> Option<&str> {

@@ -9,7 +9,7 @@ use super::values::{
     NoControlBuffer, OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PermitWithoutRight,
     PortRoutine, Probe, RedirectLayerBlock, RedirectReauthorize, RemoteAfterLocal, SameClassify, SetTwice,
     ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError, SublayersAfterBlock, TargetPid, Unaccepted,
-    Unapplied, UnsetSource, Usage, Value, WindowsVersion, WskIrql,
+    Unapplied, UnsetSource, UnusedContext, Usage, Value, WindowsVersion, WskIrql,
 };
 use crate::error::WinsockError;
 use crate::ntstatus::NtStatus;
@@ -783,6 +783,42 @@ profile! {
     values {
         "WSAEOPNOTSUPP" => "the socket operation is not supported",
         "WSAEINVAL" => "the other code of their tables for a socket that does not suit",
+    }
+
+    context_of_refused_redirect: UnusedContext, "context-of-refused-redirect",
+        "What becomes of the context of a redirect that the engine does not accept.";
+    source "not documented: FWPS_CONNECT_REQUEST0, localRedirectContext; docs/behaviour.md, \"Connect request\"";
+    built-in [UnusedContext::Freed, UnusedContext::Freed, UnusedContext::Freed];
+    values {
+        "freed" => "WFP took over its ownership",
+        "leaked" => "nothing says that the engine takes over what it refuses; Windows-driver-samples #526 reports leaks at unload",
+    }
+
+    context_of_overwritten_redirect: UnusedContext, "context-of-overwritten-redirect",
+        "What becomes of the context of a redirect over which a later callout redirects in the same classify.";
+    source "not documented: FWPS_CONNECT_REQUEST0, localRedirectContext and previousVersion (R8)";
+    built-in [UnusedContext::Freed, UnusedContext::Freed, UnusedContext::Freed];
+    values {
+        "freed" => "WFP took over its ownership",
+        "leaked" => "there is no flow that it could be freed with; ebpf-for-windows PR #2067 keeps from redirecting over another",
+    }
+
+    context_of_failed_connect: UnusedContext, "context-of-failed-connect",
+        "What becomes of the context of an accepted redirect whose connection is not made: nobody listens, or nobody answers.";
+    source "not documented: FWPS_CONNECT_REQUEST0, localRedirectContext";
+    built-in [UnusedContext::Freed, UnusedContext::Freed, UnusedContext::Freed];
+    values {
+        "freed" => "WFP took over its ownership",
+        "leaked" => "it is freed with the proxied flow, and there is none; Windows-driver-samples #526 reports leaks at unload",
+    }
+
+    context_of_blocked_connect: UnusedContext, "context-of-blocked-connect",
+        "What becomes of the context of a redirect whose connection is blocked afterwards.";
+    source "not documented: FWPS_CONNECT_REQUEST0, localRedirectContext";
+    built-in [UnusedContext::Freed, UnusedContext::Freed, UnusedContext::Freed];
+    values {
+        "freed" => "WFP took over its ownership",
+        "leaked" => "it is freed with the proxied flow, and there is none",
     }
 
     connected_udp_context: ConnectContext, "connected-udp-context",

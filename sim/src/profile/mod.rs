@@ -29,7 +29,7 @@ pub use values::{
     NoControlBuffer, OriginalAbsent, OriginalLevel, OtherKind, Peek, PendedBytes, PermitWithoutRight,
     PortRoutine, Probe, RedirectLayerBlock, RedirectReauthorize, RemoteAfterLocal, SameClassify, SetTwice,
     ShownPeer, SizeReturned, SizeWidth, SourcePort, SpiLastError, SublayersAfterBlock, TargetPid, Unaccepted,
-    Unapplied, UnsetSource, Usage, WindowsVersion, WskIrql,
+    Unapplied, UnsetSource, UnusedContext, Usage, WindowsVersion, WskIrql,
 };
 
 /// One row of the table: what a field of [`Profile`] means, and what is known of it.
@@ -103,6 +103,20 @@ impl std::error::Error for UnknownValue {}
 impl Profile {
     /// The names of the built-in profiles, the default first.
     pub const BUILT_IN: [&'static str; 3] = ["documented", "doc-parameters", "nt-mapped"];
+
+    /// The fields by which this machine never frees some redirect context, whatever drivers and programs do.
+    pub fn leaky_fields(&self) -> impl Iterator<Item = &'static str> {
+        let leaked = UnusedContext::Leaked;
+        [
+            ("context-of-refused-redirect", self.context_of_refused_redirect == leaked),
+            ("context-of-overwritten-redirect", self.context_of_overwritten_redirect == leaked),
+            ("context-of-failed-connect", self.context_of_failed_connect == leaked),
+            ("context-of-blocked-connect", self.context_of_blocked_connect == leaked),
+            ("connected-udp-context", self.connected_udp_context == ConnectContext::Leaked),
+        ]
+        .into_iter()
+        .filter_map(|(field, leaks)| leaks.then_some(field))
+    }
 
     /// The built-in profile with this name.
     #[must_use]

@@ -6,7 +6,7 @@ use crate::bug_check::BugCheck;
 use crate::engine::{Action, Condition, Context, Decision, Policy, Redirect, Rule, Test};
 use crate::ids::SocketHandle;
 use crate::memory::Pointer;
-use crate::profile::SizeReturned;
+use crate::profile::{RedirectLayerBlock, SameClassify, SizeReturned, TargetPid};
 use crate::socket::{Completion, SocketKind};
 use crate::testing::{Machine, SERVER, SERVER_MAPPED, SILENT, address, at_once, both};
 use crate::trace::Redirection;
@@ -288,6 +288,36 @@ const PROBES: &[(&str, Probe)] = &[
             _ => "always".to_owned(),
         }
     }),
+    ("context-of-refused-redirect", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = Redirect { target_pid: 0, ..to_service(&m) };
+        m.redirect_all(1, redirect);
+        after_all_ended(m)
+    }),
+    ("context-of-overwritten-redirect", |profile| {
+        let mut m = Machine::new(Profile { same_classify_redirects: SameClassify::Last, ..profile });
+        m.service_at(1001);
+        for weight in [2, 1] {
+            let redirect = to_service(&m);
+            m.redirect_all(weight, redirect);
+        }
+        after_all_ended(m)
+    }),
+    ("context-of-failed-connect", |profile| {
+        let mut m = Machine::new(Profile { target_pid: TargetPid::NonZero, ..profile });
+        let redirect = to_service(&m);
+        m.redirect_all(1, redirect);
+        after_all_ended(m)
+    }),
+    ("context-of-blocked-connect", |profile| {
+        let mut m = Machine::new(Profile { block_at_redirect_layer: RedirectLayerBlock::Denied, ..profile });
+        m.service_at(1001);
+        let redirect = to_service(&m);
+        m.redirect_all(2, redirect);
+        let rules = vec![Rule::always(Decision::Block)];
+        m.vendor("blocker", 1, Policy { rules, ..Policy::default() });
+        after_all_ended(m)
+    }),
     ("context-lifetime", |profile| {
         let mut m = Machine::new(profile);
         let redirect = to_service(&m);
@@ -492,6 +522,14 @@ fn or_ok(result: Result<(), WinsockError>, ok: &str) -> String {
         Ok(()) => ok.to_owned(),
         Err(error) => error.to_string(),
     }
+}
+
+/// Whether a context is left of a connect when everybody has gone.
+fn after_all_ended(mut m: Machine) -> String {
+    m.trace(SERVER);
+    m.w.end_process(m.app.pid);
+    m.w.end_process(m.service.pid);
+    if m.w.live_contexts() == 0 { "freed".to_owned() } else { "leaked".to_owned() }
 }
 
 fn to_service(m: &Machine) -> Redirect {

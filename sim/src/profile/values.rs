@@ -38,6 +38,13 @@ choices! {
         /// The bytes that the output would take.
         Needed = "needed",
     }
+    /// What becomes of a redirect context that comes to no flow.
+    UnusedContext {
+        /// WFP frees it.
+        Freed = "freed",
+        /// It stays allocated for ever.
+        Leaked = "leaked",
+    }
     /// Whether an argument that the documents call unused is looked at.
     Usage {
         /// It is not looked at.

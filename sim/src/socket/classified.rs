@@ -11,7 +11,7 @@ use super::route::{Origin, Routed};
 use super::{PortSpace, SocketKind};
 use crate::address::{self, Family};
 use crate::engine::{
-    Decision, Ended, Flags, Incoming, LayerKind, PendedBy, Program, RedirectContext, Run, Verdict, Version,
+    Decision, Ended, Flags, Incoming, LayerKind, PendedBy, Program, Run, Unused, Verdict, Version,
 };
 use crate::error::WinsockError;
 use crate::ids::{ContextId, FlowId, HostId};
@@ -42,12 +42,19 @@ pub(crate) struct Route {
     pub(crate) redirect: Option<Redirection>,
     /// The redirects that leave an entry in the records.
     pub(crate) recorded: Vec<Version>,
+    /// The redirects that count and leave none: only their contexts go with the flow.
+    pub(crate) carried: Vec<Version>,
 }
 
 impl Route {
     /// Nobody was asked.
     pub(crate) fn unchanged(target: SocketAddr) -> Self {
-        Self { target, redirect: None, recorded: Vec::new() }
+        Self { target, redirect: None, recorded: Vec::new(), carried: Vec::new() }
+    }
+
+    /// The redirects that count.
+    pub(crate) fn redirects(&self) -> impl Iterator<Item = &Version> {
+        self.recorded.iter().chain(&self.carried)
     }
 }
 
@@ -86,13 +93,11 @@ impl World {
         let source_unset = unbound.is_none_or(|bound| bound.ip().to_canonical().is_unspecified());
         let origin = Origin { host, protocol: asking.kind.protocol, source_unset };
         let versions = std::mem::take(&mut run.versions);
-        let Routed { target, redirect, recorded } =
+        let Routed { route, error, unused } =
             self.route(origin, destination, versions, verdict == Some(Verdict::Block));
-        let (recorded, error) = match recorded {
-            Ok(recorded) => (recorded, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        let route = Route { target, redirect, recorded };
+        for (version, why) in &unused {
+            self.abandon([version], *why);
+        }
         match error {
             Some(error) => Classified::Refused(route, error),
             None => Classified::To(route),
@@ -157,6 +162,7 @@ impl World {
         let destinations = [(shown_original, twice), (route.target, true)];
         for (remote, _) in destinations.into_iter().filter(|(_, asked)| *asked) {
             if self.auth_connect_blocks(asking, remote, &route, redirected, traces) {
+                self.abandon(route.redirects(), Unused::Blocked);
                 return Classified::Refused(route, WinsockError::WSAEACCES);
             }
         }
@@ -233,24 +239,22 @@ impl World {
         })
     }
 
-    /// What the redirects of one classify leave: each an entry behind `earlier` for the acceptor to ask for, and its
-    /// context, which is the engine's from here on.
+    /// What the redirects of one classify leave: each an entry behind `earlier` for the acceptor to ask for, if it is
+    /// `recorded`, and its context, which is the engine's from here on.
     pub(crate) fn leave_records(
         &mut self,
         flow: FlowId,
         earlier: Option<&Records>,
-        recorded: Vec<Version>,
+        recorded: &[Version],
+        carried: &[Version],
     ) -> (Option<Arc<Records>>, Vec<ContextId>) {
-        let mut contexts = Vec::new();
+        let mut contexts: Vec<ContextId> =
+            carried.iter().filter_map(|version| self.take_over_context(version)).collect();
         let mut entries = Vec::with_capacity(recorded.len());
-        for Version { owner, data, .. } in recorded {
-            let Some(handle) = data.handle else { continue };
-            let context = data.context.map(|bytes| {
-                let context = self.next_context();
-                self.contexts.insert(context, RedirectContext { owner, bytes });
-                contexts.push(context);
-                context
-            });
+        for version in recorded {
+            let Some(handle) = version.data.handle else { continue };
+            let context = self.take_over_context(version);
+            contexts.extend(context);
             entries.push(Entry { handle, context, flow });
         }
         let records =

@@ -42,6 +42,9 @@ impl World {
         }
         self.cancel_irps(id);
         self.forget_socket(id);
+        if let State::Connecting { contexts, .. } = &socket.state {
+            self.give_contexts_up(contexts);
+        }
         match &socket.state {
             State::Unconnected | State::Failed(_) | State::Connecting { pending: None, .. } => {}
             State::Connecting { pending: Some(pending), .. } | State::Accepting(pending) => {

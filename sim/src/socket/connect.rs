@@ -8,7 +8,7 @@ use super::classified::{Classified, Route};
 use super::pended::{PendedClassify, Waits};
 use super::{Completion, PendingCall, Protocol, Side, SocketKind, State};
 use crate::address::{self, Family};
-use crate::engine::Run;
+use crate::engine::{Run, Unused};
 use crate::error::WinsockError;
 use crate::ids::{Caller, FlowId, PendingId, SocketHandle, SocketId};
 use crate::trace::Sink;
@@ -150,11 +150,17 @@ impl World {
         self.bind_implicitly(pid, id, &mut traces)?;
         let asking = self.asking(pid, id, destination, None).ok_or(WinsockError::WSAENETDOWN)?;
         if host != LOCAL_HOST {
-            return self.reach(attempt, &asking, Route::unchanged(destination), &mut None);
+            return self.reach(attempt, &asking, &Route::unchanged(destination), &mut None);
         }
         let ((target, redirect), result) = match self.classified(&asking, run, &mut traces) {
             Classified::To(route) => {
-                ((route.target, route.redirect), self.reach(attempt, &asking, route, &mut traces))
+                let result = self.reach(attempt, &asking, &route, &mut traces);
+                match result {
+                    Ok(Reached::Connected(_)) => {}
+                    Ok(Reached::Waiting(_)) => self.hold_contexts(id, &route),
+                    Err(_) => self.abandon(route.redirects(), Unused::Failed),
+                }
+                ((route.target, route.redirect), result)
             }
             Classified::Refused(route, error) => ((route.target, route.redirect), Err(error)),
             Classified::Pended(by, run) => {
@@ -185,7 +191,7 @@ impl World {
         let Attempt { caller, id, manner, pending, .. } = attempt;
         let call = PendingCall::Connect { socket: id, overlapped: manner == Manner::Overlapped };
         let pending = pending.or_else(|| (manner != Manner::Nonblocking).then(|| self.pend(caller, call)));
-        self.set_state(id, State::Connecting { deadline, pending });
+        self.set_state(id, State::Connecting { deadline, pending, contexts: Vec::new() });
         pending
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Protocol, SocketKind};
-use crate::engine::{Ended, Flags, Incoming, Layer, LayerKind, RedirectContext, Run, Verdict, classify};
+use crate::engine::{Ended, Flags, Incoming, Layer, LayerKind, Run, Verdict, classify};
 use crate::ids::{HostId, Pid, SocketId};
 use crate::profile::WindowsVersion;
 use crate::records::Records;
@@ -109,8 +109,7 @@ impl World {
             self.classify_handles.insert(handle, owner);
         }
         for (owner, bytes) in std::mem::take(&mut run.lost_contexts) {
-            let context = self.next_context();
-            self.contexts.insert(context, RedirectContext { owner, bytes });
+            self.lose_context(owner, bytes);
         }
     }
 

@@ -52,7 +52,7 @@ use crate::address::Family;
 use crate::canonical::Renumber;
 use crate::datagram::Datagrams;
 use crate::error::WinsockError;
-use crate::ids::{Caller, FlowId, HostId, PendingId, Pid, SocketHandle, SocketId};
+use crate::ids::{Caller, ContextId, FlowId, HostId, PendingId, Pid, SocketHandle, SocketId};
 use crate::profile::Profile;
 use crate::records::Records;
 use crate::world::{LOCAL_HOST, World};
@@ -153,6 +153,8 @@ pub(crate) enum State {
         deadline: u64,
         /// The call that waits; none does on a non-blocking socket.
         pending: Option<PendingId>,
+        /// The contexts of its redirects, for a connection that there is not yet.
+        contexts: Vec<ContextId>,
     },
     Connected(Connection),
     /// Not TCP: all that such a socket is beside its local address.
@@ -200,7 +202,12 @@ impl Socket {
                 listening.waiting.iter_mut().for_each(|id| *id = renumber.pending(*id));
             }
             State::Accepting(pending) => *pending = renumber.pending(*pending),
-            State::Connecting { pending, .. } => *pending = pending.map(|id| renumber.pending(id)),
+            State::Connecting { pending, contexts, .. } => {
+                *pending = pending.map(|id| renumber.pending(id));
+                for context in contexts {
+                    *context = renumber.context(*context);
+                }
+            }
             State::Connected(connection) => connection.flow = renumber.flow(connection.flow),
             State::Datagram(datagrams) => datagrams.renumber(renumber, profile),
         }

@@ -11,7 +11,6 @@ use super::connect::{Attempt, Manner, Reached};
 use super::layers::{Asking, Traces};
 use super::{Connection, End, Flow, PortSpace, Side, Socket, State};
 use crate::address;
-use crate::engine::Version;
 use crate::error::WinsockError;
 use crate::ids::{FlowId, HostId, SocketId};
 use crate::profile::{InboundBlock, ShownPeer};
@@ -23,11 +22,12 @@ impl World {
         &mut self,
         attempt: Attempt,
         asking: &Asking,
-        route: Route,
+        route: &Route,
         traces: &mut Traces,
     ) -> Result<Reached, WinsockError> {
         let Attempt { id, destination, manner, .. } = attempt;
-        let Route { target, mut recorded, .. } = route;
+        let target = route.target;
+        let mut lost = None;
         let socket = self.sockets.get(&id).ok_or(WinsockError::WSAENOTSOCK)?;
         let (from, family, bound) = (socket.host, socket.kind.family, socket.local);
         let to = self.host_with(from, target.ip()).ok_or(WinsockError::WSAEHOSTUNREACH)?;
@@ -57,11 +57,13 @@ impl World {
                 };
             }
             if admitted.cloned {
-                recorded.clear();
+                // The records are lost with the packet that carried them. What was handed over stays so.
+                let carried = route.redirects().cloned().collect();
+                lost = Some(Route { recorded: Vec::new(), carried, ..*route });
             }
         }
 
-        let flow = self.open_flow(asking, local, target, recorded);
+        let flow = self.open_flow(asking, local, lost.as_ref().unwrap_or(route));
         let peer = match self.profile.peer_name_after_redirect {
             ShownPeer::Original => destination,
             ShownPeer::Redirected => address::written_in(family, target),
@@ -84,15 +86,11 @@ impl World {
     }
 
     /// A new connection; each redirect in `recorded` leaves an entry in its records.
-    fn open_flow(
-        &mut self,
-        asking: &Asking,
-        local: SocketAddr,
-        target: SocketAddr,
-        recorded: Vec<Version>,
-    ) -> FlowId {
+    fn open_flow(&mut self, asking: &Asking, local: SocketAddr, route: &Route) -> FlowId {
+        let Route { target, recorded, carried, .. } = route;
+        let target = *target;
         let id = self.next_flow();
-        let (records, contexts) = self.leave_records(id, asking.records.as_deref(), recorded);
+        let (records, contexts) = self.leave_records(id, asking.records.as_deref(), recorded, carried);
         let flow = Flow {
             client: End::new(local),
             server: End::new(target),

@@ -4,8 +4,9 @@
 
 use std::net::SocketAddr;
 
+use super::classified::Route;
 use super::{PortSpace, Protocol};
-use crate::engine::Version;
+use crate::engine::{Unused, Version};
 use crate::error::WinsockError;
 use crate::ids::{HostId, Pid, SocketHandle, SocketId};
 use crate::profile::{
@@ -17,10 +18,17 @@ use crate::world::World;
 
 /// Where a connect goes.
 pub(super) struct Routed {
-    pub(super) target: SocketAddr,
-    pub(super) redirect: Option<Redirection>,
-    /// The versions whose redirects leave an entry in the records; or the error that the connect ends with.
-    pub(super) recorded: Result<Vec<Version>, WinsockError>,
+    pub(super) route: Route,
+    /// What the connect ends with, instead.
+    pub(super) error: Option<WinsockError>,
+    /// The redirects that do not count.
+    pub(super) unused: Vec<(Version, Unused)>,
+}
+
+impl Routed {
+    fn drop_all(&mut self, versions: impl IntoIterator<Item = Version>, why: Unused) {
+        self.unused.extend(versions.into_iter().map(|version| (version, why)));
+    }
 }
 
 /// Where a connect comes from.
@@ -44,22 +52,22 @@ impl World {
         let host = origin.host;
         // A change of the local address alone is no redirect.
         versions.retain(|version| version.redirects);
-        let nowhere = |error, redirect| Routed { target: original, redirect, recorded: Err(error) };
+        let mut routed = Routed { route: Route::unchanged(original), error: None, unused: Vec::new() };
         if blocked && self.profile.block_at_redirect_layer == RedirectLayerBlock::Denied {
-            return nowhere(WinsockError::WSAEACCES, None);
+            routed.drop_all(versions, Unused::Blocked);
+            routed.error = Some(WinsockError::WSAEACCES);
+            return routed;
         }
-        self.settle_remote_after_local(host, &mut versions);
-        let Some(last) = versions.last() else {
-            return Routed { target: original, redirect: None, recorded: Ok(Vec::new()) };
-        };
+        routed.drop_all(self.behind_the_local_one(host, &mut versions), Unused::Overwritten);
+        let Some(last) = versions.last() else { return routed };
         if let Some(refusal) = self.refusal(last, origin) {
-            let redirect = Some(Redirection::NotAccepted(refusal));
-            return match self.profile.unaccepted_local_redirect {
-                Unaccepted::OriginalDestination => {
-                    Routed { target: original, redirect, recorded: Ok(Vec::new()) }
-                }
-                Unaccepted::Refused => nowhere(WinsockError::WSAECONNREFUSED, redirect),
-            };
+            routed.route.redirect = Some(Redirection::NotAccepted(refusal));
+            routed.drop_all(versions.pop(), Unused::Refused);
+            routed.drop_all(versions, Unused::Overwritten);
+            if self.profile.unaccepted_local_redirect == Unaccepted::Refused {
+                routed.error = Some(WinsockError::WSAECONNREFUSED);
+            }
+            return routed;
         }
         let target = last.target(original);
         let redirect = match last.data.handle {
@@ -70,16 +78,25 @@ impl World {
             Some(handle) if self.is_own(host, target) => Redirection::Local(handle),
             _ => Redirection::Remote,
         };
-        if !matches!(redirect, Redirection::Local(_)) {
-            versions.clear();
-        } else if self.profile.same_classify_redirects == SameClassify::Last {
-            versions.drain(..versions.len() - 1);
-        } else {
-            versions.retain(|version| {
-                self.is_own(host, version.target(original)) && self.refusal(version, origin).is_none()
-            });
+        routed.route.target = target;
+        routed.route.redirect = Some(redirect);
+        let is_local = matches!(redirect, Redirection::Local(_));
+        if is_local && self.profile.same_classify_redirects == SameClassify::Both {
+            for version in versions {
+                if self.refusal(&version, origin).is_some() {
+                    routed.unused.push((version, Unused::Refused));
+                } else if self.is_own(host, version.target(original)) {
+                    routed.route.recorded.push(version);
+                } else {
+                    routed.unused.push((version, Unused::Overwritten));
+                }
+            }
+            return routed;
         }
-        Routed { target, redirect: Some(redirect), recorded: Ok(versions) }
+        let counts = if is_local { &mut routed.route.recorded } else { &mut routed.route.carried };
+        counts.extend(versions.pop());
+        routed.drop_all(versions, Unused::Overwritten);
+        routed
     }
 
     /// Whether a redirect to this host takes a way that is not loopback, and so loses records and context
@@ -91,15 +108,15 @@ impl World {
             && self.is_own(origin.host, target)
     }
 
-    /// A remote redirect behind a local one: the profile says which of them stands.
-    fn settle_remote_after_local(&self, host: HostId, versions: &mut Vec<Version>) {
-        if self.profile.remote_after_local_redirect == RemoteAfterLocal::LocalWins
-            && let Some(local) = versions.iter().rposition(|version| {
-                version.data.handle.is_some() && version.data.remote.is_some_and(|to| self.is_own(host, to))
-            })
-        {
-            versions.truncate(local + 1);
+    /// Remote redirects behind a local one, where the profile says that the local one stands.
+    fn behind_the_local_one(&self, host: HostId, versions: &mut Vec<Version>) -> Vec<Version> {
+        if self.profile.remote_after_local_redirect != RemoteAfterLocal::LocalWins {
+            return Vec::new();
         }
+        let local = versions.iter().rposition(|version| {
+            version.data.handle.is_some() && version.data.remote.is_some_and(|to| self.is_own(host, to))
+        });
+        local.map_or(Vec::new(), |local| versions.split_off(local + 1))
     }
 
     pub(super) fn is_own(&self, host: HostId, address: SocketAddr) -> bool {
@@ -238,7 +255,7 @@ mod tests {
         let hop = m.trace("203.0.113.77:80");
         assert_eq!((hop.target, hop.redirect), (address(SERVER), Some(Redirection::Remote)));
         assert_eq!(hop.result.map(|flow| m.w.flow_records(flow)), Ok(None));
-        assert_eq!(m.w.live_contexts(), 0);
+        assert_eq!(m.w.live_contexts(), 1, "it goes with the flow, where nobody can ask for it");
     }
 
     /// Two callouts that both redirect in one classify: what the acceptor at the last target gets.

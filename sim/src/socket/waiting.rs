@@ -1,9 +1,10 @@
 //! Connects that nobody answers.
 
 use super::State;
+use super::classified::Route;
 use super::connect::Attempt;
 use crate::error::WinsockError;
-use crate::ids::PendingId;
+use crate::ids::{ContextId, PendingId, SocketId};
 use crate::world::World;
 
 impl World {
@@ -13,18 +14,31 @@ impl World {
         self.wait_to_connect(attempt, deadline)
     }
 
+    /// The connect waits with what its redirects handed over.
+    pub(super) fn hold_contexts(&mut self, id: SocketId, route: &Route) {
+        let held: Vec<ContextId> =
+            route.redirects().filter_map(|version| self.take_over_context(version)).collect();
+        if let Some(State::Connecting { contexts, .. }) = self.socket_mut(id).map(|socket| &mut socket.state)
+        {
+            *contexts = held;
+        }
+    }
+
     /// Time has passed: connects that waited long enough end with WSAETIMEDOUT. Where no call waits, the next
     /// connect reports it.
     pub(crate) fn end_overdue_connects(&mut self) {
         let overdue: Vec<_> = self
             .sockets
             .iter()
-            .filter_map(|(id, socket)| match socket.state {
-                State::Connecting { deadline, pending } if deadline <= self.now => Some((*id, pending)),
+            .filter_map(|(id, socket)| match &socket.state {
+                State::Connecting { deadline, pending, contexts } if *deadline <= self.now => {
+                    Some((*id, *pending, contexts.clone()))
+                }
                 _ => None,
             })
             .collect();
-        for (id, pending) in overdue {
+        for (id, pending, contexts) in overdue {
+            self.give_contexts_up(&contexts);
             let timed_out = WinsockError::WSAETIMEDOUT;
             self.set_state(id, if pending.is_some() { State::Unconnected } else { State::Failed(timed_out) });
             if let Some(pending) = pending {

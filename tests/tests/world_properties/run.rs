@@ -4,12 +4,11 @@ use std::fmt::{Debug, Write};
 use std::net::SocketAddr;
 
 use wfp_sim::engine::{Decision, Habits, Policy, Redirect, Unload};
-use wfp_sim::profile::{ConnectContext, Profile};
 use wfp_sim::trace::ConnectTrace;
 use wfp_sim::{
     Caller, CalloutId, Completed, Completion, ControlCode, DriverId, EventHandle, Host, IoctlBuffers,
-    LOCAL_HOST, PendingId, Pointer, PortHandle, RedirectHandle, SocketHandle, SocketKind, SocketState,
-    Vendor, WinsockError, World,
+    LOCAL_HOST, PendingId, Pointer, PortHandle, Profile, RedirectHandle, SocketHandle, SocketKind,
+    SocketState, Vendor, WinsockError, World,
 };
 
 use crate::calls::{ADDRESSES, Call, Change, NULL, Pick, Place, Wanted};
@@ -43,7 +42,7 @@ pub(crate) fn at<T: Copy>(list: &[T], place: Place) -> T {
 impl Run {
     /// An application, two services with their vendors, a server on another host and a host that never answers.
     pub(crate) fn new(profile: Profile) -> Self {
-        let careless = profile.connected_udp_context == ConnectContext::Leaked;
+        let careless = profile.leaky_fields().next().is_some();
         let mut w = World::new(profile);
         let mut addresses: Vec<_> = ["203.0.113.9:443", "[2001:db8:9::9]:443"].map(address).to_vec();
         let ips = addresses.iter().map(SocketAddr::ip).collect();
