@@ -66,15 +66,15 @@ pub(crate) enum By {
 
 impl Arbitration {
     /// What the next sublayer finds: the action so far, and whether it may write one.
-    pub(crate) fn carried(&self) -> ClassifyOut {
+    pub(crate) fn carried(self) -> ClassifyOut {
         self.carried
     }
 
-    pub(crate) fn verdict(&self) -> Option<Verdict> {
+    pub(crate) fn verdict(self) -> Option<Verdict> {
         self.carried.action
     }
 
-    pub(crate) fn is_hard_block(&self) -> bool {
+    pub(crate) fn is_hard_block(self) -> bool {
         self.carried == ClassifyOut::hard(Verdict::Block)
     }
 

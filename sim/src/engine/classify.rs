@@ -255,7 +255,7 @@ fn tell_of_changes(
         seen.flags = seen.flags | Flags::REAUTHORIZE;
     }
     for _ in 0..MOST_ROUNDS {
-        let Some((index, filter)) = run.to_be_told() else { return None };
+        let (index, filter) = run.to_be_told()?;
         run.versions[index].told = Some(run.versions.len());
         let engine = machine.engine;
         let Some(asked) = engine.asked_at(seen.layer).iter().find(|asked| asked.id == filter) else {

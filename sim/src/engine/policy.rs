@@ -450,14 +450,13 @@ impl Policy {
             Decision::Permit => self.permit(call, Action::Permit),
             Decision::HardPermit => write(call, ClassifyOut::hard(Verdict::Permit)),
             Decision::Continue => {}
-            Decision::Block => write(call, ClassifyOut::soft(Verdict::Block)),
             Decision::HardBlock => write(call, ClassifyOut::hard(Verdict::Block)),
             Decision::BlockLater if seen.layer.kind == LayerKind::ConnectRedirect => {
                 let kept = remembered::with(call.state(), seen);
                 call.set_state(&kept);
                 self.permit(call, Action::BlockLater);
             }
-            Decision::BlockLater => write(call, ClassifyOut::soft(Verdict::Block)),
+            Decision::Block | Decision::BlockLater => write(call, ClassifyOut::soft(Verdict::Block)),
             Decision::Redirect(redirect) => self.redirect(call, redirect),
             Decision::Rebind(rebind) => match rebind.for_local(seen.local) {
                 Some(local) => self.change(call, |data| data.local = local),

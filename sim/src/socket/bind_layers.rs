@@ -71,7 +71,7 @@ impl World {
         };
         let any = SocketAddr::new(kind.family.unspecified(), 0);
         let local = self.bind_classified(pid, id, any, true, traces)?;
-        if local.ip() != any.ip() { self.move_socket(id, local.ip()) } else { Ok(()) }
+        if local.ip() == any.ip() { Ok(()) } else { self.move_socket(id, local.ip()) }
     }
 
     /// The socket has this local address from here on; its port stays, or is a free one.

@@ -155,9 +155,10 @@ impl World {
             && leaves
             && asking.kind.protocol.is_tcp()
             && self.profile.auth_connect_of_redirected == AuthConnectCalls::Twice;
-        let shown_original = match address::is_mapped(&original) {
-            true => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), original.port()),
-            false => original,
+        let shown_original = if address::is_mapped(&original) {
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), original.port())
+        } else {
+            original
         };
         let destinations = [(shown_original, twice), (route.target, true)];
         for (remote, _) in destinations.into_iter().filter(|(_, asked)| *asked) {

@@ -95,7 +95,7 @@ pub struct OkExpect {
     pub count: Option<u64>,
     /// What a driver has.
     #[serde(default)]
-    pub account: Option<Account>,
+    pub account: Option<Box<Account>>,
     /// The state of the socket.
     #[serde(default)]
     pub state: Option<SocketState>,
@@ -297,7 +297,7 @@ impl OkExpect {
         if let Some(count) = self.count.filter(|count| observed.count != Some(*count)) {
             return Some(format!("a count of {count}"));
         }
-        if let Some(account) = self.account.filter(|account| observed.account != Some(*account)) {
+        if let Some(account) = self.account.as_deref().filter(|account| observed.account != Some(**account)) {
             return Some(format!("a driver that has {account}"));
         }
         if let Some(state) = self.state.filter(|state| observed.state != Some(*state)) {
