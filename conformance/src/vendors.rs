@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = &[
     ("cooperative", include_str!("../vendors/cooperative.yaml")),
     ("ebpf-for-windows", include_str!("../vendors/ebpf-for-windows.yaml")),
     ("hns-l4-proxy", include_str!("../vendors/hns-l4-proxy.yaml")),
+    ("mullvad-split-tunnel", include_str!("../vendors/mullvad-split-tunnel.yaml")),
     ("naive", include_str!("../vendors/naive.yaml")),
     ("wfp-sampler", include_str!("../vendors/wfp-sampler.yaml")),
 ];
