@@ -172,6 +172,10 @@ fn diagrams_of_calls_end_where_a_connection_is_followed() {
     "r8-last-redirect",
     "chains/redirects-over-another#who-is-visited@faulty+last+v4"
 )]
+#[case::connected_udp(
+    "r11-connected-udp",
+    "kernel/connect-redirect-matrix#connected-udp@v4+implicit-to-loopback"
+)]
 #[case::both_redirects_count(
     "r8-both-redirects",
     "chains/redirects-over-another#who-is-visited@faulty+both+v4"
