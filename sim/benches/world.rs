@@ -1,7 +1,9 @@
-//! How fast the model is: chains of vendors, control codes, overlapped or not, datagrams, and chains by their length. Figures: README.md here.
+//! How fast the model is: chains of vendors, control codes, classifies, overlapped or not, datagrams, and chains by their length. Figures: README.md here.
 
 #[cfg(not(windows))]
 mod chain;
+#[cfg(not(windows))]
+mod classify;
 #[cfg(not(windows))]
 mod datagrams;
 #[cfg(not(windows))]
@@ -54,6 +56,7 @@ mod benches {
         all,
         two_vendors,
         queries,
+        crate::classify::arbitrated,
         crate::overlapped::completions,
         crate::datagrams::through_one_service,
         by_length
