@@ -302,3 +302,6 @@ impl<'a> Classify<'a> {
 }
 
 const CLOSED: KernelError = KernelError::NotDocumented("a classify handle that is not open");
+
+#[cfg(test)]
+mod tests;
