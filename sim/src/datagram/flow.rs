@@ -16,7 +16,7 @@ pub(crate) struct Traffic {
     /// Where that socket sends.
     pub(crate) destination: SocketAddr,
     /// Who got the last datagram.
-    pub(super) receiver: Option<SocketId>,
+    pub(crate) receiver: Option<SocketId>,
     /// Whether it was redirected to anywhere.
     pub(super) redirected: bool,
     /// Whether nothing of it is delivered (docs/behaviour.md, R20).

@@ -85,7 +85,7 @@ impl World {
         let known = datagrams.flow_to(destination);
         let data: Arc<[u8]> = data.into();
         if let Some(flow) = known {
-            self.continue_flow(sending.caller, flow, sending.id, data)?;
+            self.continue_flow(flow, sending.id, data)?;
         } else {
             let Sending { caller, id, records, .. } = sending;
             let records = records.clone();
@@ -96,17 +96,11 @@ impl World {
     }
 
     /// A datagram in a flow that there is already, in either direction.
-    fn continue_flow(
-        &mut self,
-        caller: Caller,
-        id: FlowId,
-        from: SocketId,
-        data: Arc<[u8]>,
-    ) -> Result<(), WinsockError> {
+    fn continue_flow(&mut self, id: FlowId, from: SocketId, data: Arc<[u8]>) -> Result<(), WinsockError> {
         let sender =
             self.flows.get(&id).and_then(|flow| flow.datagrams.as_ref()).map(|traffic| traffic.sender);
         let side = if sender == Some(from) { Side::Client } else { Side::Server };
-        if self.is_blocked_now(caller.pid, from, id, side) {
+        if self.is_blocked_now(id) {
             return Err(WinsockError::WSAEACCES);
         }
         let now = self.now;
@@ -203,7 +197,7 @@ impl World {
             original_app: records.is_some().then(|| Arc::clone(&asking.original_app)),
             records,
             contexts,
-            authorized: self.authorized_now(target),
+            authorized: self.authorized_now(target, asking.kind.family),
             datagrams: Some(traffic),
         };
         self.flows.insert(flow, Arc::new(opened));

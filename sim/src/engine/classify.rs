@@ -365,7 +365,11 @@ fn ask_callout(
     run.lost_handles.extend(
         handles.into_iter().filter(|handle| kept != Some(*handle)).map(|handle| (callout.owner, handle)),
     );
-    let stopped = if permitted_without_right && profile.permit_without_right != PermitWithoutRight::Ignored {
+    let inspection_only = matches!(asked.filter.action, FilterAction::CalloutInspection(_));
+    let stopped = if permitted_without_right
+        && !inspection_only
+        && profile.permit_without_right != PermitWithoutRight::Ignored
+    {
         Some(Ended::BugCheck(BugCheck::NotReported))
     } else if unapplied && profile.acquire_without_apply == Unapplied::NeverCompletes {
         Some(Ended::Never)
@@ -374,7 +378,6 @@ fn ask_callout(
             Ended::Pended(PendedBy { callout: id, owner: callout.owner, filter: asked.id, handle })
         })
     };
-    let inspection_only = matches!(asked.filter.action, FilterAction::CalloutInspection(_));
     let mut decided = false;
     if stopped.is_none() && !inspection_only {
         let counts = entered.write || out.action == Some(Verdict::Block);

@@ -1,6 +1,7 @@
 //! The classifies of a bind, explicit or implicit: BIND_REDIRECT and RESOURCE_ASSIGNMENT.
 //!
-//! A bind that a driver pends waits until its worker completes it, which the model lets happen before the call returns.
+//! A bind that a driver pends waits until its worker completes it, which the model lets happen before the call returns; one
+//! whose classify never completes goes on too, as `bind` has nobody to wait.
 //!
 //! Source: win32 "TCP Packet Flows", "ALE Layers"; docs/behaviour.md, "Layers".
 

@@ -15,7 +15,7 @@ use crate::engine::{
 };
 use crate::error::WinsockError;
 use crate::ids::{ContextId, FlowId, HostId};
-use crate::profile::{AuthConnectCalls, AuthConnectMetadata, LocalAtConnect, MappedAuthLayer, SourcePort};
+use crate::profile::{AuthConnectCalls, AuthConnectMetadata, LocalAtConnect, SourcePort};
 use crate::records::{Entry, Records};
 use crate::trace::{ConnectTrace, Redirection};
 use crate::world::World;
@@ -178,10 +178,8 @@ impl World {
         redirected: bool,
         traces: &mut Traces,
     ) -> bool {
-        let (remote, family) = match self.profile.mapped_auth_layer {
-            MappedAuthLayer::Ipv4 => (address::unmapped(remote), Family::of(&address::unmapped(remote))),
-            MappedAuthLayer::Ipv6 => (address::written_in(asking.kind.family, remote), asking.kind.family),
-        };
+        let family = self.auth_connect_family(remote, asking.kind.family);
+        let remote = address::written_in(family, remote);
         let layer = LayerKind::AuthConnect.of(family);
         if self.engine.asked_at(layer).is_empty() {
             return false;
@@ -198,7 +196,7 @@ impl World {
         };
         let mut seen = asking.seen(layer, local, Some(remote));
         seen.flags = self.proxy_flag(asking.records.as_deref())
-            | self.loopback_flag(asking.host, route.target)
+            | self.loopback_flag(asking.host, remote)
             | Flags::CONNECTION_REDIRECTED.when(redirected);
         if redirected && self.profile.auth_connect_metadata == AuthConnectMetadata::Present {
             seen.original_destination = Some(asking.destination);

@@ -29,8 +29,7 @@ impl World {
             return self.sendto(caller, socket, data, None, &mut ());
         }
         let (id, side) = self.connection(caller, socket)?;
-        let from = self.lookup(caller, socket)?;
-        if self.is_blocked_now(caller.pid, from, id, side) {
+        if self.is_blocked_now(id) {
             self.reset_end(id, side);
             self.reset_end(id, side.other());
             return Err(WinsockError::WSAECONNABORTED);

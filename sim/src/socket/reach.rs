@@ -98,7 +98,7 @@ impl World {
             original_app: records.is_some().then(|| Arc::clone(&asking.original_app)),
             records,
             contexts,
-            authorized: self.authorized_now(target),
+            authorized: self.authorized_now(target, asking.kind.family),
             datagrams: None,
         };
         self.flows.insert(id, Arc::new(flow));
