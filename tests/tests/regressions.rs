@@ -15,8 +15,6 @@ const PAGE: &str = "docs/regressions.md";
 const AGAIN: &str = "UPDATE_REGRESSIONS=1 cargo test -p wfp-tests --test regressions";
 
 /// Regressions that no case shows yet, and those with a fault that no case mends yet.
-const NOT_YET_SHOWN: [&str; 9] = ["R9", "R14", "R15", "R16", "R17", "R18", "R22", "R25", "R27"];
-const NOT_YET_MENDED: [&str; 1] = ["R26"];
 
 static SUITE: LazyLock<Suite> = LazyLock::new(|| {
     let suite = Suite::load(&[workspace().join("scenarios")], &Profile::documented());
@@ -156,11 +154,8 @@ fn page_is_what_the_scenarios_do() {
 #[test]
 fn every_regression_is_shown_by_a_case() {
     let shown = |id: &str| Role::ALL.into_iter().any(|role| !showing(id, role).is_empty());
-    let missing: Vec<&str> = Regression::all()
-        .iter()
-        .map(|regression| regression.id.as_str())
-        .filter(|id| !shown(id) && !NOT_YET_SHOWN.contains(id))
-        .collect();
+    let missing: Vec<&str> =
+        Regression::all().iter().map(|regression| regression.id.as_str()).filter(|id| !shown(id)).collect();
     assert_eq!(missing, [""; 0]);
 }
 
@@ -170,7 +165,6 @@ fn every_fault_has_its_mend() {
         .iter()
         .map(|regression| regression.id.as_str())
         .filter(|id| !showing(id, Role::Fault).is_empty() && showing(id, Role::Mend).is_empty())
-        .filter(|id| !NOT_YET_MENDED.contains(id))
         .collect();
     assert_eq!(missing, [""; 0], "how these go right where the fault is mended, no case shows");
 }

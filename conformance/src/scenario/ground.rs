@@ -13,7 +13,7 @@ use crate::yaml::{Diagnostic, Entry, Kind, Node, Source, merge, nearest, parse};
 pub(super) const USE: &str = "use";
 
 /// The maps that a file takes from what it uses.
-const SHARED: [&str; 4] = ["hosts", "processes", "callouts", "services"];
+const SHARED: [&str; 5] = ["hosts", "processes", "callouts", "filters", "services"];
 
 /// How far files may use each other. Reading them relies on it not to run out of stack.
 const MAX_USES: usize = 32;

@@ -34,6 +34,9 @@ impl World {
             }
             if admitted.cloned {
                 carried = None;
+                if let Some(flow) = self.flow_mut(id) {
+                    flow.records = None;
+                }
             }
             self.tell_of_flow(asking, from, Some(arrival), traces);
         }

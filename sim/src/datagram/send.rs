@@ -209,8 +209,11 @@ impl World {
 
     /// A datagram that was pended goes on.
     pub(crate) fn resume_datagram<S: Sink + ?Sized>(&mut self, first: First, run: Run, sink: &mut S) {
-        if self.datagrams(first.id).is_some() {
-            let _ = self.begin_flow(first, run, sink);
+        let Some(datagrams) = self.datagrams(first.id) else { return };
+        // Another datagram that was pended too may have made the flow meanwhile.
+        match datagrams.flow_to(first.destination) {
+            Some(flow) => drop(self.continue_flow(flow, first.id, first.data)),
+            None => drop(self.begin_flow(first, run, sink)),
         }
     }
 

@@ -187,6 +187,22 @@ impl Run {
         }
     }
 
+    /// The flags that a classify at this layer shows.
+    pub(crate) fn shown(&self, seen: &Incoming<'_>, profile: &Profile) -> Flags {
+        let kind = seen.layer.kind;
+        let shows = !kind.is_redirect() || reauthorize_shows(kind, profile);
+        seen.flags | self.flags.when(shows)
+    }
+
+    /// The callout that made this version has been asked again.
+    fn told(&mut self, index: usize) {
+        let Some(modifier) = self.versions.get(index).map(|version| version.modifier) else { return };
+        let count = self.versions.len();
+        for version in self.versions.iter_mut().filter(|version| version.modifier == modifier) {
+            version.told = version.told.map(|_| count);
+        }
+    }
+
     /// The callout whose change was changed by another, which it wants to be told of.
     fn to_be_told(&self) -> Option<(usize, FilterId)> {
         self.versions.iter().enumerate().find_map(|(index, version)| {
@@ -205,10 +221,7 @@ pub(crate) fn classify(
     run: &mut Run,
     mut inspections: Option<&mut Vec<Inspection>>,
 ) -> Ended {
-    let mut seen = *seen;
-    if !seen.layer.kind.is_redirect() || reauthorize_shows(seen.layer.kind, machine.profile) {
-        seen.flags = seen.flags | run.flags;
-    }
+    let seen = Incoming { flags: run.shown(seen, machine.profile), ..*seen };
     let engine = machine.engine;
     let order = engine.asked_at(seen.layer);
     let first = run.after.map_or(0, |after| order.partition_point(|asked| asked.place() <= after));
@@ -256,7 +269,7 @@ fn tell_of_changes(
     }
     for _ in 0..MOST_ROUNDS {
         let (index, filter) = run.to_be_told()?;
-        run.versions[index].told = Some(run.versions.len());
+        run.told(index);
         let engine = machine.engine;
         let Some(asked) = engine.asked_at(seen.layer).iter().find(|asked| asked.id == filter) else {
             continue;

@@ -83,6 +83,7 @@ impl World {
             return Ended::Decided(None);
         }
         let mut inspections = traces.is_some().then(Vec::new);
+        let flags = run.shown(seen, &self.profile);
         let ended = classify(&mut self.machinery(seen.records), seen, run, inspections.as_mut());
         self.keep_what_is_left(run);
         if let Ended::BugCheck(bug_check) = &ended {
@@ -97,7 +98,7 @@ impl World {
             };
             let shown = !inspections.is_empty() || seen.layer.kind == LayerKind::ConnectRedirect;
             if shown {
-                traces.push(ClassifyTrace { inspections, end, ..ClassifyTrace::new(seen) });
+                traces.push(ClassifyTrace { flags, inspections, end, ..ClassifyTrace::new(seen) });
             }
         }
         ended
