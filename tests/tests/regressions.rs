@@ -14,8 +14,6 @@ use wfp_tests::{Played, play, workspace};
 const PAGE: &str = "docs/regressions.md";
 const AGAIN: &str = "UPDATE_REGRESSIONS=1 cargo test -p wfp-tests --test regressions";
 
-/// Regressions that no case shows yet, and those with a fault that no case mends yet.
-
 static SUITE: LazyLock<Suite> = LazyLock::new(|| {
     let suite = Suite::load(&[workspace().join("scenarios")], &Profile::documented());
     suite.unwrap_or_else(|errors| panic!("{}", errors[0].render(false)))
