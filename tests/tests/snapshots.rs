@@ -176,6 +176,8 @@ fn diagrams_of_calls_end_where_a_connection_is_followed() {
     "r11-connected-udp",
     "kernel/connect-redirect-matrix#connected-udp@v4+implicit-to-loopback"
 )]
+#[case::stale_verdict("r11-stale-verdict", "kernel/connected-udp-verdict#blocked-at-connect-alone@faulty+v4")]
+#[case::hard_permit_once("r14-hard-permit-once", "kernel/auth-connect#hard-permit@original-alone+v4")]
 #[case::both_redirects_count(
     "r8-both-redirects",
     "chains/redirects-over-another#who-is-visited@faulty+both+v4"

@@ -129,6 +129,7 @@ impl SimBackend {
                 Some(callout) => self.callouts.name(callout),
                 None => self.callouts.name_of_filter(seen.filter),
             },
+            is_filter: seen.callout.is_none(),
             state: seen.state.into(),
             own_context_bytes: seen.context_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
             previous: seen

@@ -210,6 +210,9 @@ impl ClassifyEnd {
 pub struct Inspected {
     /// The callout, or the filter that decided by itself.
     pub callout: Name,
+    /// Whether it is a filter that decided by itself. It was told nothing.
+    #[serde(default)]
+    pub is_filter: bool,
     /// The redirect state that it was told.
     pub state: StateName,
     /// The bytes of its own context that it was given back.

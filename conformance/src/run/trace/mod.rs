@@ -13,7 +13,9 @@ pub use text::hops;
 pub(super) use text::lines;
 
 use crate::follow::{Cycle, Ending, HopReport, redirects};
-use crate::vocabulary::{Classified, ClassifyEnd, Hop, Inspected, LayerName, Name, Redirected, SocketFamily};
+use crate::vocabulary::{
+    Classified, ClassifyEnd, Did, Hop, Inspected, LayerName, Name, Redirected, SocketFamily,
+};
 
 /// The layers whose filters matched in the course of a connect, in their order.
 fn classified(hop: &Hop) -> impl Iterator<Item = &Classified> {
@@ -55,12 +57,20 @@ fn family(family: SocketFamily) -> &'static str {
     }
 }
 
-/// What a callout did; and which others had redirected before it in the same classify, as `previousVersion` told it.
+/// What a callout was told; a filter is told nothing.
+fn state(seen: &Inspected) -> &'static str {
+    if seen.is_filter { "" } else { wfp_sim::RedirectState::from(seen.state).name() }
+}
+
+/// What a callout did; without which right, and which others had redirected before it in the same classify, as
+/// `previousVersion` told it.
 fn did(seen: &Inspected) -> String {
+    let says_so = matches!(seen.did, Did::NoRight | Did::Veto | Did::PermitWithoutRight);
+    let right = if seen.write_right || says_so { "" } else { " (no right to write)" };
     match seen.previous.as_slice() {
-        [] => seen.did.to_string(),
-        [one] => format!("{} (previous version: {one})", seen.did),
-        several => format!("{} (previous versions: {})", seen.did, several.join(", ")),
+        [] => format!("{}{right}", seen.did),
+        [one] => format!("{}{right} (previous version: {one})", seen.did),
+        several => format!("{}{right} (previous versions: {})", seen.did, several.join(", ")),
     }
 }
 

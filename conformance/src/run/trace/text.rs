@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{classified, connects, did, end, family, layer, records, redirect, services, why};
+use super::{classified, connects, did, end, family, layer, records, redirect, services, state, why};
 use crate::follow::{Ending, HopReport};
 use crate::run::{Called, Event};
 use crate::vocabulary::Hop;
@@ -83,8 +83,7 @@ fn write_classified(text: &mut String, hop: &Hop) -> std::fmt::Result {
         let indent = if names_layers { "    " } else { "  " };
         let width = asked.inspections.iter().map(|seen| seen.callout.len()).max().unwrap_or(0);
         for seen in &asked.inspections {
-            let state = wfp_sim::RedirectState::from(seen.state);
-            writeln!(text, "{indent}{:width$}  {:<29}  {}", seen.callout, state.name(), did(seen))?;
+            writeln!(text, "{indent}{:width$}  {:<29}  {}", seen.callout, state(seen), did(seen))?;
         }
         if let Some(end) = end(asked) {
             writeln!(text, "{indent}{end}")?;

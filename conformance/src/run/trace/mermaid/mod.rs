@@ -10,7 +10,7 @@ mod words;
 use std::fmt::Write as _;
 
 use self::words::{BREAK, escaped, wrapped};
-use super::{classified, connects, did, end, family, layer, records, redirect, round, services, why};
+use super::{classified, connects, did, end, family, layer, records, redirect, round, services, state, why};
 use crate::follow::{Ending, HopReport};
 use crate::run::Event;
 use crate::vocabulary::{Hop, Name};
@@ -144,8 +144,8 @@ fn write_classified(text: &mut String, indent: &str, hop: &Hop, when: &str) -> s
     for asked in classified(hop) {
         let mut lines = vec![escaped(&format!("{}{when}", layer(asked)))];
         lines.extend(asked.inspections.iter().map(|seen| {
-            let state = wfp_sim::RedirectState::from(seen.state);
-            escaped(&format!("{}: {}, {}", seen.callout, state.name(), did(seen)))
+            let told = if seen.is_filter { String::new() } else { format!("{}, ", state(seen)) };
+            escaped(&format!("{}: {told}{}", seen.callout, did(seen)))
         }));
         lines.extend(end(asked).map(str::to_owned));
         writeln!(text, "{indent}Note over {ENGINE}: {}", lines.join(BREAK))?;
