@@ -62,6 +62,7 @@ fn schema_prints_a_json_schema_that_names_the_keys_of_a_file() {
             "callouts",
             "cases",
             "features",
+            "filters",
             "hosts",
             "leaks",
             "processes",

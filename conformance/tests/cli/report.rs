@@ -254,8 +254,14 @@ fn report_has_each_followed_connection_hop_by_hop_and_as_a_diagram() {
                 "records": [],
                 "classifies": [{
                     "layer": "ALE_CONNECT_REDIRECT_V4",
+                    "flags": [],
+                    "local": "any:0",
+                    "remote": "server:443",
+                    "original_destination": null,
+                    "end": "permit",
                     "callouts": [{
                         "callout": "driver",
+                        "write_right": true,
                         "handle": "driver",
                         "state": "not-redirected",
                         "own_context_bytes": null,

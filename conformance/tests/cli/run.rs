@@ -77,7 +77,7 @@ fn run_prints_the_trace_as_diagrams_where_that_form_is_asked_for() {
             "    K->>S1: accepted, records [driver] in 128 bytes",
             "    Note over S1: fetches the records: 128 bytes<br/>fetches the context: 128 bytes<br/>sets the records",
             "    S1->>K: connect 2 to server:443 over IPv4, records [driver]",
-            "    Note over K: ALE_CONNECT_REDIRECT_V4<br/>driver: REDIRECTED_BY_SELF, permits",
+            "    Note over K: ALE_CONNECT_REDIRECT_V4 (IS_PROXY_CONNECTION)<br/>driver: REDIRECTED_BY_SELF, permits",
             "    K->>D: accepted",
             "    Note over P,D: reached after 2 connects",
         ]
