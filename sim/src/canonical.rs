@@ -1,6 +1,6 @@
 //! Worlds that differ only in their numbers, made equal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ids::{
@@ -22,6 +22,8 @@ impl World {
     #[must_use]
     pub fn canonical(&self) -> Self {
         let mut world = self.clone();
+        let classifies: BTreeSet<ClassifyHandle> =
+            self.classify_handles.keys().chain(self.pended.keys()).copied().collect();
         let renumber = Renumber {
             sockets: dense(self.sockets.keys(), SocketId),
             descriptors: dense(self.descriptors.keys(), SocketHandle),
@@ -31,6 +33,7 @@ impl World {
             flows: dense(self.flows.keys(), FlowId),
             contexts: dense(self.contexts.keys(), ContextId),
             pending: dense(self.pending.keys(), PendingId),
+            classifies: dense(classifies.iter(), ClassifyHandle),
             memory: world.memory.close_gaps(),
         };
         let profile = &*self.profile;
@@ -62,16 +65,15 @@ impl World {
             .iter()
             .map(|(id, pending)| (renumber.pending(*id), pending.renumbered(&renumber, profile)))
             .collect();
-        let outstanding = self.classify_handles.keys().chain(self.pended.keys());
-        let mut outstanding: Vec<ClassifyHandle> = outstanding.copied().collect();
-        outstanding.sort_unstable();
-        let classifies = dense(outstanding.iter(), ClassifyHandle);
-        world.classify_handles =
-            self.classify_handles.iter().map(|(handle, callout)| (classifies[handle], *callout)).collect();
+        world.classify_handles = self
+            .classify_handles
+            .iter()
+            .map(|(handle, owner)| (renumber.classify(*handle), *owner))
+            .collect();
         world.pended = self
             .pended
             .iter()
-            .map(|(handle, pended)| (classifies[handle], pended.renumbered(&renumber, &classifies, profile)))
+            .map(|(handle, pended)| (renumber.classify(*handle), pended.renumbered(&renumber, profile)))
             .collect();
         world.notifications = self.notifications.renumbered(&renumber);
         world.irps = self.irps.renumbered(&renumber, profile);
@@ -95,6 +97,7 @@ pub(crate) struct Renumber {
     flows: BTreeMap<FlowId, FlowId>,
     contexts: BTreeMap<ContextId, ContextId>,
     pending: BTreeMap<PendingId, PendingId>,
+    classifies: BTreeMap<ClassifyHandle, ClassifyHandle>,
     events: BTreeMap<(Pid, EventHandle), EventHandle>,
     ports: BTreeMap<(Pid, PortHandle), PortHandle>,
     irps: BTreeMap<(Pid, IrpHandle), IrpHandle>,
@@ -120,6 +123,10 @@ impl Renumber {
 
     pub(crate) fn pending(&self, id: PendingId) -> PendingId {
         self.pending.get(&id).copied().unwrap_or(PendingId(0))
+    }
+
+    pub(crate) fn classify(&self, handle: ClassifyHandle) -> ClassifyHandle {
+        self.classifies.get(&handle).copied().unwrap_or(ClassifyHandle(0))
     }
 
     pub(crate) fn event(&self, pid: Pid, handle: EventHandle) -> EventHandle {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Carried, Cycle, Dialled, HopReport, Service, Why};
-use crate::vocabulary::{Did, Endpoint, Hop, Name, Redirected, SocketFamily, StateName};
+use crate::vocabulary::{Endpoint, Hop, Name, Redirected, SocketFamily, StateName};
 
 /// What decides what follows a connect.
 #[derive(PartialEq, Eq)]
@@ -108,13 +108,13 @@ fn leaves_no_records(hop: &HopReport) -> bool {
 /// Whether a callout redirects any of these connects.
 pub(crate) fn redirects(hops: &[HopReport]) -> bool {
     let seen = hops.iter().filter_map(|hop| hop.hop.as_ref()).flat_map(|hop| hop.inspections());
-    seen.into_iter().any(|seen| matches!(seen.did, Did::Redirect(_)))
+    seen.into_iter().any(|seen| seen.did.is_redirect())
 }
 
 /// Whether a callout redirected although it was told that it had done so before.
 fn ignores_own_state(hop: &Hop) -> bool {
     hop.inspections().any(|seen| {
         let own = matches!(seen.state, StateName::RedirectedBySelf | StateName::PreviouslyRedirectedBySelf);
-        own && matches!(seen.did, Did::Redirect(_))
+        own && seen.did.is_redirect()
     })
 }

@@ -83,24 +83,14 @@ impl Callouts {
             None => world.fwpm_sublayer_add(spec.sublayer),
         };
         let callout = world.fwps_callout_register(driver, &spec.name, policy.clone()).map_err(refused)?;
-        let mut filters = Vec::new();
-        for conditions in alternatives(&spec.matching, addresses)? {
-            for layer in layers(&spec.layers) {
-                let filter = Filter {
-                    layer,
-                    sublayer,
-                    weight: spec.weight,
-                    conditions: conditions.clone(),
-                    action: match spec.action {
-                        CalloutAction::Unknown => FilterAction::CalloutUnknown(callout),
-                        CalloutAction::Terminating => FilterAction::CalloutTerminating(callout),
-                        CalloutAction::Inspection => FilterAction::CalloutInspection(callout),
-                    },
-                    clear_action_right: spec.clear_action_right,
-                };
-                filters.push(world.fwpm_filter_add(filter).map_err(refused)?);
-            }
-        }
+        let action = match spec.action {
+            CalloutAction::Unknown => FilterAction::CalloutUnknown(callout),
+            CalloutAction::Terminating => FilterAction::CalloutTerminating(callout),
+            CalloutAction::Inspection => FilterAction::CalloutInspection(callout),
+        };
+        let clear_action_right = spec.clear_action_right;
+        let kind = Kind { sublayer, weight: spec.weight, action, clear_action_right };
+        let filters = kind.add(world, &spec.layers, alternatives(&spec.matching, addresses)?)?;
         let handles = match handles {
             Handles::None => Vec::new(),
             Handles::One(handle) => vec![handle],
@@ -156,23 +146,13 @@ impl Callouts {
             Some(other) => self.get(other)?.sublayer,
             None => world.fwpm_sublayer_add(spec.sublayer),
         };
-        let mut filters = Vec::new();
-        for conditions in alternatives(&spec.r#match, addresses)? {
-            for layer in layers(&spec.layers) {
-                let filter = Filter {
-                    layer,
-                    sublayer,
-                    weight: spec.weight,
-                    conditions: conditions.clone(),
-                    action: match spec.action {
-                        FilterVerdict::Permit => FilterAction::Permit,
-                        FilterVerdict::Block => FilterAction::Block,
-                    },
-                    clear_action_right: spec.clear_action_right,
-                };
-                filters.push(world.fwpm_filter_add(filter).map_err(refused)?);
-            }
-        }
+        let action = match spec.action {
+            FilterVerdict::Permit => FilterAction::Permit,
+            FilterVerdict::Block => FilterAction::Block,
+        };
+        let clear_action_right = spec.clear_action_right;
+        let kind = Kind { sublayer, weight: spec.weight, action, clear_action_right };
+        let filters = kind.add(world, &spec.layers, alternatives(&spec.r#match, addresses)?)?;
         self.filters.insert(Name::clone(name), filters);
         Ok(())
     }
@@ -254,6 +234,34 @@ fn redirect(
         }
     };
     Ok(Some(Redirect { target, target_pid, with_handle: spec.handle != HandleSpec::None, context }))
+}
+
+/// What the filters of one spec have in common: it takes one for each layer and each way to mean its match.
+struct Kind {
+    sublayer: SublayerId,
+    weight: u64,
+    action: FilterAction,
+    clear_action_right: bool,
+}
+
+impl Kind {
+    fn add(
+        self,
+        world: &mut World,
+        names: &[LayerName],
+        alternatives: Vec<Vec<Condition>>,
+    ) -> Result<Vec<FilterId>, String> {
+        let Self { sublayer, weight, action, clear_action_right } = self;
+        let mut added = Vec::new();
+        for conditions in alternatives {
+            for layer in layers(names) {
+                let conditions = conditions.clone();
+                let filter = Filter { layer, sublayer, weight, conditions, action, clear_action_right };
+                added.push(world.fwpm_filter_add(filter).map_err(refused)?);
+            }
+        }
+        Ok(added)
+    }
 }
 
 /// What the decisions of a callout's rules need beside the rule.
@@ -398,6 +406,9 @@ fn alternatives(matching: &Match, addresses: &Addresses) -> Result<Vec<Vec<Condi
     }
     if let Some(path) = &matching.original_app_id {
         conditions.push(Condition::is(Test::OriginalAppId(path.as_str().into())));
+    }
+    if let Some(mapped) = matching.mapped {
+        conditions.push(Condition { test: Test::Mapped, negated: !mapped });
     }
     for (name, (flag, _)) in FlagName::ALL.into_iter().zip(Flags::NAMES) {
         if matching.flags.contains(&name) {

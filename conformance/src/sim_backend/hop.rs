@@ -9,8 +9,8 @@ use wfp_sim::{Caller, Completion, Records, WinsockError};
 
 use super::{Pending, SimBackend, Socket};
 use crate::vocabulary::{
-    BackendFault, Call, Classified, ClassifyEnd, Dial, Did, FlagName, Hop, Inspected, Name, Observation, Op,
-    Outcome, Redirected, SocketFamily,
+    BackendFault, Call, Classified, ClassifyEnd, Dial, Did, DidName, FlagName, Hop, Inspected, Name,
+    Observation, Op, Outcome, Redirected, SocketFamily,
 };
 
 impl SimBackend {
@@ -146,29 +146,35 @@ impl SimBackend {
     }
 
     fn did(&self, action: Action) -> Did {
-        let endpoint = |address| self.addresses.endpoint(&self.world, address);
-        match action {
-            Action::Permit => Did::Permit,
-            Action::HardPermit => Did::HardPermit,
-            Action::PermitEarlierRedirect => Did::PermitEarlierRedirect,
-            Action::PermitReauthorize => Did::PermitReauthorize,
-            Action::Continue => Did::Continue,
-            Action::Block => Did::Block,
-            Action::HardBlock => Did::HardBlock,
-            Action::Veto => Did::Veto,
-            Action::NoRight => Did::NoRight,
-            Action::RightMisread => Did::RightMisread,
-            Action::PermitWithoutRight => Did::PermitWithoutRight,
-            Action::BlockLater => Did::BlockLater,
-            Action::BlockRemembered => Did::BlockRemembered,
-            Action::Redirect(target) => Did::Redirect(endpoint(target)),
-            Action::Rebind(local) => Did::Rebind(endpoint(local)),
-            Action::NoTarget => Did::NoTarget,
-            Action::NotApplied => Did::NotApplied,
-            Action::Pend => Did::Pend,
-            Action::TooMany => Did::TooMany,
-            Action::CloneAndReinject => Did::CloneAndReinject,
-        }
+        let what = match action {
+            Action::Permit => DidName::Permit,
+            Action::HardPermit => DidName::HardPermit,
+            Action::PermitEarlierRedirect => DidName::PermitEarlierRedirect,
+            Action::PermitReauthorize => DidName::PermitReauthorize,
+            Action::Continue => DidName::Continue,
+            Action::Block => DidName::Block,
+            Action::HardBlock => DidName::HardBlock,
+            Action::Veto => DidName::Veto,
+            Action::NoRight => DidName::NoRight,
+            Action::RightMisread => DidName::RightMisread,
+            Action::PermitWithoutRight => DidName::PermitWithoutRight,
+            Action::BlockLater => DidName::BlockLater,
+            Action::BlockRemembered => DidName::BlockRemembered,
+            Action::Redirect(_) => DidName::Redirect,
+            Action::Rebind(_) => DidName::Rebind,
+            Action::NoTarget => DidName::NoTarget,
+            Action::NotApplied => DidName::NotApplied,
+            Action::Pend => DidName::Pend,
+            Action::TooMany => DidName::TooMany,
+            Action::CloneAndReinject => DidName::CloneAndReinject,
+        };
+        let address = match action {
+            Action::Redirect(address) | Action::Rebind(address) => {
+                Some(self.addresses.endpoint(&self.world, address))
+            }
+            _ => None,
+        };
+        Did { what, address }
     }
 
     fn handle_names(&self, records: Option<&Records>) -> Vec<Name> {

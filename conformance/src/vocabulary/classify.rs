@@ -234,77 +234,30 @@ pub struct Inspected {
 /// What a callout did, or a filter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Did {
-    /// It permitted.
-    Permit,
-    /// It permitted, and took the right to write away.
-    HardPermit,
-    /// It permitted because another callout had redirected in the same classify.
-    PermitEarlierRedirect,
-    /// It permitted because it had been asked before.
-    PermitReauthorize,
-    /// It left the decision to the next filter.
-    Continue,
-    /// It blocked.
-    Block,
-    /// It blocked, and took the right to write away.
-    HardBlock,
-    /// It blocked without the right to write.
-    Veto,
-    /// It did nothing, having no right to write.
-    NoRight,
-    /// It did nothing, taking the right to write for its absence.
-    RightMisread,
-    /// It permitted without the right to write.
-    PermitWithoutRight,
-    /// It permitted, to block at auth-connect.
-    BlockLater,
-    /// It blocked what it had decided to block at connect-redirect.
-    BlockRemembered,
-    /// It redirected to this endpoint.
-    Redirect(Endpoint),
-    /// It changed the local address to this one.
-    Rebind(Endpoint),
-    /// It would redirect, and has no target in this family.
-    NoTarget,
-    /// It acquired the layer data and did not apply it.
-    NotApplied,
-    /// It pended the request.
-    Pend,
-    /// It blocked because it had redirected too often.
-    TooMany,
-    /// It let a copy of the packet go on instead.
-    CloneAndReinject,
+pub struct Did {
+    /// What.
+    pub what: DidName,
+    /// Where it redirected to, or which local address it gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Endpoint>,
+}
+
+impl Did {
+    /// Whether it redirected.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        self.what == DidName::Redirect
+    }
 }
 
 impl fmt::Display for Did {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Permit => f.write_str("permits"),
-            Self::HardPermit => f.write_str("permits for good"),
-            Self::PermitEarlierRedirect => f.write_str("permits: redirected already in this classify"),
-            Self::PermitReauthorize => f.write_str("permits: asked before"),
-            Self::Continue => f.write_str("continues"),
-            Self::Block => f.write_str("blocks"),
-            Self::HardBlock => f.write_str("blocks for good"),
-            Self::Veto => f.write_str("vetoes"),
-            Self::NoRight => f.write_str("does nothing: no right to write"),
-            Self::RightMisread => f.write_str("does nothing: takes the right to write for its absence"),
-            Self::PermitWithoutRight => f.write_str("permits without the right to write"),
-            Self::BlockLater => f.write_str("permits, to block at ALE_AUTH_CONNECT"),
-            Self::BlockRemembered => f.write_str("blocks, as decided at ALE_CONNECT_REDIRECT"),
-            Self::Redirect(target) => write!(f, "redirects to {target}"),
-            Self::Rebind(local) => write!(f, "changes the local address to {local}"),
-            Self::NoTarget => f.write_str("permits: no target in this family"),
-            Self::NotApplied => f.write_str("acquires the layer data, and does not apply it"),
-            Self::Pend => f.write_str("pends"),
-            Self::TooMany => f.write_str("blocks: redirected too often"),
-            Self::CloneAndReinject => f.write_str("lets a copy of the packet go on instead"),
-        }
+        f.write_str(self.what.told())?;
+        self.address.as_ref().map_or(Ok(()), |address| write!(f, " {address}"))
     }
 }
 
-/// What a callout or a filter does, without the address that it gives.
+/// What a callout or a filter does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DidName {
@@ -351,33 +304,6 @@ pub enum DidName {
 }
 
 impl DidName {
-    /// Its name.
-    #[must_use]
-    pub fn of(did: &Did) -> Self {
-        match did {
-            Did::Permit => Self::Permit,
-            Did::HardPermit => Self::HardPermit,
-            Did::PermitEarlierRedirect => Self::PermitEarlierRedirect,
-            Did::PermitReauthorize => Self::PermitReauthorize,
-            Did::Continue => Self::Continue,
-            Did::Block => Self::Block,
-            Did::HardBlock => Self::HardBlock,
-            Did::Veto => Self::Veto,
-            Did::NoRight => Self::NoRight,
-            Did::RightMisread => Self::RightMisread,
-            Did::PermitWithoutRight => Self::PermitWithoutRight,
-            Did::BlockLater => Self::BlockLater,
-            Did::BlockRemembered => Self::BlockRemembered,
-            Did::Redirect(_) => Self::Redirect,
-            Did::Rebind(_) => Self::Rebind,
-            Did::NoTarget => Self::NoTarget,
-            Did::NotApplied => Self::NotApplied,
-            Did::Pend => Self::Pend,
-            Did::TooMany => Self::TooMany,
-            Did::CloneAndReinject => Self::CloneAndReinject,
-        }
-    }
-
     /// The name in files.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -402,6 +328,32 @@ impl DidName {
             Self::Pend => "pend",
             Self::TooMany => "too-many",
             Self::CloneAndReinject => "clone-and-reinject",
+        }
+    }
+
+    /// The same in a trace; of those that give an address, that follows.
+    fn told(self) -> &'static str {
+        match self {
+            Self::Permit => "permits",
+            Self::HardPermit => "permits for good",
+            Self::PermitEarlierRedirect => "permits: redirected already in this classify",
+            Self::PermitReauthorize => "permits: asked before",
+            Self::Continue => "continues",
+            Self::Block => "blocks",
+            Self::HardBlock => "blocks for good",
+            Self::Veto => "vetoes",
+            Self::NoRight => "does nothing: no right to write",
+            Self::RightMisread => "does nothing: takes the right to write for its absence",
+            Self::PermitWithoutRight => "permits without the right to write",
+            Self::BlockLater => "permits, to block at ALE_AUTH_CONNECT",
+            Self::BlockRemembered => "blocks, as decided at ALE_CONNECT_REDIRECT",
+            Self::Redirect => "redirects to",
+            Self::Rebind => "changes the local address to",
+            Self::NoTarget => "permits: no target in this family",
+            Self::NotApplied => "acquires the layer data, and does not apply it",
+            Self::Pend => "pends",
+            Self::TooMany => "blocks: redirected too often",
+            Self::CloneAndReinject => "lets a copy of the packet go on instead",
         }
     }
 }

@@ -17,6 +17,7 @@ mod observation;
 mod op;
 mod overlapped;
 mod references;
+mod sockets;
 mod topology;
 mod wsk;
 
@@ -36,9 +37,10 @@ pub use habits::{
 pub use length::Length;
 pub use observation::{Observation, Outcome, SocketState, Stored, Word};
 pub(crate) use observation::{bug_check_name, error_name, status_name};
-pub use op::{Call, IoctlCode, Op, OptionLevel, ProviderKind, SetUp, ShutdownHow, SocketFamily};
+pub use op::{Call, Op, SetUp};
 pub use overlapped::{Condition, Inside, Overlapped, Spi};
 pub use references::Role;
+pub use sockets::{IoctlCode, OptionLevel, ProviderKind, ShutdownHow, SocketFamily};
 pub use topology::{
     CalloutSpec, ContextSpec, DecisionSpec, HandleSpec, HostSpec, LOCAL, Match, ProcessSpec, RedirectTo,
     RuleSpec, StateName, TargetPidSpec,

@@ -1,6 +1,5 @@
 //! Calls, as data.
 
-use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -8,8 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     CalloutSpec, CompletionSpec, Condition, ControlType, Dial, Endpoint, FilterSpec, HostSpec, Input, Inside,
-    KernelCall, Length, Level, Name, Output, Overlapped, PointerKind, ProcessSpec, Query, ReceiveMessage,
-    SendMessage, SetRecords, SioFormat, SocketProtocol, Spi, WskControl,
+    IoctlCode, KernelCall, Length, Level, Name, OptionLevel, Output, Overlapped, PointerKind, ProcessSpec,
+    ProviderKind, Query, ReceiveMessage, SendMessage, SetRecords, ShutdownHow, SioFormat, SocketFamily,
+    SocketProtocol, Spi, WskControl,
 };
 
 /// A call by a thread of a process, and the name that its result gets.
@@ -534,7 +534,6 @@ impl Call {
     }
 }
 
-/// A control code, by its number.
 impl Call {
     /// How a control code is asked: overlapped, of the provider itself.
     #[must_use]
@@ -547,70 +546,6 @@ impl Call {
             _ => (None, None),
         }
     }
-}
-
-/// A control code that is none of the three.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct IoctlCode(pub u32);
-
-/// The family of a socket, or of an address that it dials.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum SocketFamily {
-    /// IPv4.
-    #[default]
-    Ipv4,
-    /// IPv6 alone.
-    Ipv6,
-    /// A dual-stack IPv6 socket; as an address, the v4-mapped one.
-    Dual,
-}
-
-impl fmt::Display for SocketFamily {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ipv4 => "ipv4",
-            Self::Ipv6 => "ipv6",
-            Self::Dual => "dual",
-        })
-    }
-}
-
-/// A transport service provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProviderKind {
-    /// The base provider of Windows, MSAFD TCP/IP.
-    #[default]
-    Tcpip,
-    /// A layered one over it, which does not pass the three control codes on.
-    Layered,
-}
-
-/// At which level an option is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptionLevel {
-    /// SOL_IP on an IPv4 socket, SOL_IPV6 on another.
-    #[default]
-    Family,
-    /// SOL_SOCKET.
-    Socket,
-}
-
-/// Which direction `shutdown` ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ShutdownHow {
-    /// `SD_RECEIVE`.
-    Receive,
-    /// `SD_SEND`.
-    Send,
-    /// `SD_BOTH`.
-    Both,
 }
 
 #[cfg(test)]

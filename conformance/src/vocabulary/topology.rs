@@ -311,6 +311,9 @@ pub struct Match {
     /// Whether the destination is a loopback address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loopback: Option<bool>,
+    /// Whether the destination is v4-mapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<bool>,
     /// The image path of the first application behind a proxied connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_app_id: Option<String>,

@@ -266,7 +266,7 @@ fn report_has_each_followed_connection_hop_by_hop_and_as_a_diagram() {
                         "state": "not-redirected",
                         "own_context_bytes": null,
                         "previous_versions": [],
-                        "did": {"redirect": "loopback:1001"},
+                        "did": {"what": "redirect", "address": "loopback:1001"},
                     }],
                 }],
                 "redirect": {"came_of_it": "local", "handle": "driver"},

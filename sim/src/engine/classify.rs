@@ -162,7 +162,9 @@ impl Run {
         if data == before {
             return;
         }
-        let redirects = LayerData { local: before.local, ..data.clone() } != before;
+        let kept =
+            (data.remote, data.target_pid, data.handle) == (before.remote, before.target_pid, before.handle);
+        let redirects = !kept || data.context != before.context;
         let (modifier, owner) = by;
         let told = reauthorize.then_some(self.versions.len() + 1);
         self.versions.push(Version { modifier, owner, data, redirects, told });

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::{Flags, Incoming, Layer};
+use crate::address;
 use crate::ids::{CalloutId, Pid, SublayerId};
 
 /// A filter: when all its conditions hold, its action counts.
@@ -99,6 +100,7 @@ impl Condition {
             Test::LocalPort(ports) => ports.contains(&seen.local.port()),
             Test::Protocol(number) => seen.protocol == *number,
             Test::Loopback => seen.remote.is_some_and(|remote| remote.ip().to_canonical().is_loopback()),
+            Test::Mapped => seen.remote.is_some_and(|remote| address::is_mapped(&remote)),
             Test::Flags(flags) => seen.flags.contains(*flags),
         };
         matches != self.negated
@@ -129,6 +131,8 @@ pub enum Test {
     LocalPort(RangeInclusive<u16>),
     /// The remote address is loopback, v4-mapped or not.
     Loopback,
+    /// `IP_REMOTE_ADDRESS` is v4-mapped: in `::ffff:0:0/96`.
+    Mapped,
     /// `FLAGS`, all of them set.
     Flags(Flags),
 }

@@ -69,12 +69,6 @@ impl Engine {
         &self.order[layer.index()]
     }
 
-    /// Whether a filter was ever at a layer where flows are authorized.
-    pub(crate) fn authorizes(&self) -> bool {
-        let kinds = [LayerKind::AuthConnect, LayerKind::AuthRecvAccept];
-        kinds.into_iter().flat_map(LayerKind::both).any(|layer| self.changes_at(layer) != 0)
-    }
-
     /// How often the filters at a layer changed.
     pub(crate) fn changes_at(&self, layer: Layer) -> u32 {
         self.changes[layer.index()]

@@ -6,7 +6,7 @@ use crate::bug_check::BugCheck;
 use crate::engine::{Action, Condition, Context, Decision, Policy, Redirect, Rule, Test};
 use crate::ids::SocketHandle;
 use crate::memory::Pointer;
-use crate::profile::{RedirectLayerBlock, SameClassify, SizeReturned, TargetPid};
+use crate::profile::SizeReturned;
 use crate::socket::{Completion, SocketKind};
 use crate::testing::{Machine, SERVER, SERVER_MAPPED, SILENT, address, at_once, both};
 use crate::trace::Redirection;
@@ -231,92 +231,6 @@ const PROBES: &[(&str, Probe)] = &[
             [RedirectHandle(1), RedirectHandle(2)] => "append".to_owned(),
             ref other => format!("{other:?}"),
         }
-    }),
-    ("unaccepted-local-redirect", |profile| {
-        let mut m = Machine::new(profile);
-        m.service_at(1001);
-        let redirect = Redirect { target_pid: 0, ..to_service(&m) };
-        m.redirect_all(1, redirect);
-        let hop = m.trace(SERVER);
-        or_ok(hop.result.map(|_| assert_eq!(hop.target, address(SERVER))), "original-destination")
-    }),
-    ("remote-after-local-redirect", |profile| {
-        let mut m = Machine::new(profile);
-        m.service_at(1001);
-        let redirect = to_service(&m);
-        m.redirect_all(2, redirect);
-        m.redirect_all(1, Redirect::local(m.service.pid, address(SERVER)));
-        match m.trace("203.0.113.77:80").redirect {
-            Some(Redirection::Remote) => "remote-wins".to_owned(),
-            Some(Redirection::Local(_)) => "local-wins".to_owned(),
-            other => format!("{other:?}"),
-        }
-    }),
-    ("same-classify-redirects", |profile| {
-        let mut m = Machine::new(profile);
-        let redirect = to_service(&m);
-        m.redirect_all(2, redirect.clone());
-        let (_, accepted) = m.redirected(redirect);
-        let records = m.w.records_arrived(m.service, accepted).unwrap().unwrap();
-        match *records.entries() {
-            [_] => "last".to_owned(),
-            [_, _] => "both".to_owned(),
-            ref other => format!("{other:?}"),
-        }
-    }),
-    ("block-at-redirect-layer", |profile| {
-        let mut m = Machine::new(profile);
-        let policy = Policy { rules: vec![Rule::always(Decision::Block)], ..Policy::default() };
-        m.vendor("blocker", 1, policy);
-        or_ok(m.trace(SERVER).result.map(drop), "ignored")
-    }),
-    ("target-pid", |profile| {
-        let mut m = Machine::new(profile);
-        m.service_at(1001);
-        let redirect = Redirect { target_pid: 1234, ..to_service(&m) };
-        m.redirect_all(1, redirect);
-        match m.trace(SERVER).redirect {
-            Some(Redirection::Local(_)) => "non-zero".to_owned(),
-            _ => "must-listen".to_owned(),
-        }
-    }),
-    ("handle-required", |profile| {
-        let mut m = Machine::new(profile);
-        m.redirect_all(1, Redirect { with_handle: false, ..Redirect::local(m.service.pid, address(SERVER)) });
-        match m.trace("203.0.113.77:80").redirect {
-            Some(Redirection::Remote) => "local".to_owned(),
-            _ => "always".to_owned(),
-        }
-    }),
-    ("context-of-refused-redirect", |profile| {
-        let mut m = Machine::new(profile);
-        let redirect = Redirect { target_pid: 0, ..to_service(&m) };
-        m.redirect_all(1, redirect);
-        after_all_ended(m)
-    }),
-    ("context-of-overwritten-redirect", |profile| {
-        let mut m = Machine::new(Profile { same_classify_redirects: SameClassify::Last, ..profile });
-        m.service_at(1001);
-        for weight in [2, 1] {
-            let redirect = to_service(&m);
-            m.redirect_all(weight, redirect);
-        }
-        after_all_ended(m)
-    }),
-    ("context-of-failed-connect", |profile| {
-        let mut m = Machine::new(Profile { target_pid: TargetPid::NonZero, ..profile });
-        let redirect = to_service(&m);
-        m.redirect_all(1, redirect);
-        after_all_ended(m)
-    }),
-    ("context-of-blocked-connect", |profile| {
-        let mut m = Machine::new(Profile { block_at_redirect_layer: RedirectLayerBlock::Denied, ..profile });
-        m.service_at(1001);
-        let redirect = to_service(&m);
-        m.redirect_all(2, redirect);
-        let rules = vec![Rule::always(Decision::Block)];
-        m.vendor("blocker", 1, Policy { rules, ..Policy::default() });
-        after_all_ended(m)
     }),
     ("context-lifetime", |profile| {
         let mut m = Machine::new(profile);

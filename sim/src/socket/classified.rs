@@ -30,7 +30,7 @@ pub(crate) enum Classified {
     /// It ends here.
     Refused(Route, WinsockError),
     /// A driver has pended it, and will complete it.
-    Pended(PendedBy, Run),
+    Pended(PendedBy, Box<Run>),
     /// Nobody will ever complete it.
     Never,
 }
@@ -74,12 +74,16 @@ impl World {
         let local = seen.local;
         let verdict = match self.ask_redirect(&seen, &mut run, traces) {
             Ended::Decided(verdict) => verdict,
-            Ended::Pended(by) => return Classified::Pended(by, run),
+            Ended::Pended(by) => return Classified::Pended(by, Box::new(run)),
             Ended::Never => return Classified::Never,
             Ended::BugCheck(_) => {
                 return Classified::Refused(Route::unchanged(destination), WinsockError::WSAENETDOWN);
             }
         };
+        let blocked = verdict == Some(Verdict::Block);
+        if run.versions.is_empty() && !blocked {
+            return Classified::To(Route::unchanged(destination));
+        }
         if asking.kind.protocol.is_tcp()
             && self.profile.local_address_at_connect_redirect == LocalAtConnect::TcpOnly
         {
@@ -93,8 +97,7 @@ impl World {
         let source_unset = unbound.is_none_or(|bound| bound.ip().to_canonical().is_unspecified());
         let origin = Origin { host, protocol: asking.kind.protocol, source_unset };
         let versions = std::mem::take(&mut run.versions);
-        let Routed { route, error, unused } =
-            self.route(origin, destination, versions, verdict == Some(Verdict::Block));
+        let Routed { route, error, unused } = self.route(origin, destination, versions, blocked);
         for (version, why) in &unused {
             self.abandon([version], *why);
         }

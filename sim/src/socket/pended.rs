@@ -2,15 +2,16 @@
 //!
 //! Source: ddi "FwpsPendClassify0", "FwpsCompleteClassify0"; docs/behaviour.md, "Kernel functions".
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::connect::{Attempt, Manner, Reached};
-use super::{Completed, State};
+use super::{Asking, Completed, State};
 use crate::canonical::Renumber;
 use crate::datagram::First;
-use crate::engine::{Completion as ClassifyCompletion, Decision, PendedBy, Program, Run};
+use crate::engine::{
+    ApplyFlags, Completion as ClassifyCompletion, Decision, LayerData, PendedBy, Program, Run, Unused,
+};
 use crate::ids::{Caller, CalloutId, ClassifyHandle, PendingId, SocketId};
 use crate::kernel_error::KernelError;
 use crate::profile::Profile;
@@ -21,7 +22,7 @@ use crate::world::World;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PendedClassify {
     pub(crate) by: PendedBy,
-    pub(crate) run: Run,
+    pub(crate) run: Box<Run>,
     pub(crate) waits: Waits,
 }
 
@@ -36,17 +37,12 @@ pub(crate) enum Waits {
     Datagram(First),
 }
 
+const NOT_PENDED: KernelError = KernelError::NotDocumented("a request that is not pended");
+
 impl PendedClassify {
-    pub(crate) fn renumbered(
-        &self,
-        renumber: &Renumber,
-        classifies: &BTreeMap<ClassifyHandle, ClassifyHandle>,
-        profile: &Profile,
-    ) -> Self {
+    pub(crate) fn renumbered(&self, renumber: &Renumber, profile: &Profile) -> Self {
         let mut pended = self.clone();
-        if let Some(handle) = classifies.get(&pended.by.handle) {
-            pended.by.handle = *handle;
-        }
+        pended.by.handle = renumber.classify(pended.by.handle);
         match &mut pended.waits {
             Waits::Connect { attempt, pending } => {
                 attempt.id = renumber.socket(attempt.id);
@@ -81,36 +77,71 @@ impl World {
         completion: ClassifyCompletion,
         sink: &mut S,
     ) -> Result<(), KernelError> {
-        let pended = self
-            .pended
-            .remove(&handle)
-            .ok_or(KernelError::NotDocumented("FwpsCompleteClassify0 of a request that is not pended"))?;
+        let pended = self.pended.remove(&handle).ok_or(NOT_PENDED)?;
         let PendedClassify { by, mut run, waits } = pended;
         self.change_pended(&by, &mut run, &waits);
         run.completed(by.callout, completion);
         match waits {
-            Waits::Connect { attempt, pending } => self.resume_connect(attempt, pending, run, sink),
+            Waits::Connect { attempt, pending } => self.resume_connect(attempt, pending, *run, sink),
             Waits::DatagramConnect { caller, socket, destination } => {
-                let _ = self.classify_datagram_connect(caller, socket, destination, run, sink);
+                let _ = self.classify_datagram_connect(caller, socket, destination, *run, sink);
             }
-            Waits::Datagram(first) => self.resume_datagram(first, run, sink),
+            Waits::Datagram(first) => self.resume_datagram(first, *run, sink),
         }
         Ok(())
     }
 
+    /// `FwpsAcquireWritableLayerDataPointer0` of a request that is pended: as it is now. Nothing in the model waits for the
+    /// data to be applied, as the request waits anyway.
+    ///
+    /// # Errors
+    /// Not documented for a handle that nothing is pended with.
+    pub fn fwps_acquire_writable_layer_data(&self, handle: ClassifyHandle) -> Result<LayerData, KernelError> {
+        let pended = self.pended.get(&handle).ok_or(NOT_PENDED)?;
+        let asking = self.pended_asking(&pended.waits).ok_or(NOT_PENDED)?;
+        Ok(pended.run.current(&self.seen_at_connect_redirect(&asking)))
+    }
+
+    /// `FwpsApplyModifiedLayerData0` of a request that is pended: `data` is the request from here on, and its context the
+    /// engine's. Here the flag to be told of others' changes is allowed.
+    ///
+    /// # Errors
+    /// Not documented for a handle that nothing is pended with.
+    pub fn fwps_apply_modified_layer_data(
+        &mut self,
+        handle: ClassifyHandle,
+        data: LayerData,
+        flags: ApplyFlags,
+    ) -> Result<(), KernelError> {
+        let mut pended = self.pended.remove(&handle).ok_or(NOT_PENDED)?;
+        if let Some(asking) = self.pended_asking(&pended.waits) {
+            let seen = self.seen_at_connect_redirect(&asking);
+            let by = (pended.by.filter, pended.by.owner);
+            pended.run.modify(&seen, by, data, flags.reauthorize_if_modified_by_others);
+        }
+        self.pended.insert(handle, pended);
+        Ok(())
+    }
+
+    /// Who waits; `None` where the socket or the process is gone.
+    fn pended_asking(&self, waits: &Waits) -> Option<Asking> {
+        match waits {
+            Waits::Connect { attempt, .. } => {
+                self.asking(attempt.caller.pid, attempt.id, attempt.destination, None)
+            }
+            Waits::DatagramConnect { caller, socket, destination } => {
+                self.asking(caller.pid, *socket, *destination, None)
+            }
+            Waits::Datagram(first) => {
+                self.asking(first.caller.pid, first.id, first.destination, first.records.clone())
+            }
+        }
+    }
+
     /// What the policy that pended wants changed.
     fn change_pended(&self, by: &PendedBy, run: &mut Run, waits: &Waits) {
-        let (pid, socket, destination, records) = match waits {
-            Waits::Connect { attempt, .. } => (attempt.caller.pid, attempt.id, attempt.destination, None),
-            Waits::DatagramConnect { caller, socket, destination } => {
-                (caller.pid, *socket, *destination, None)
-            }
-            Waits::Datagram(first) => (first.caller.pid, first.id, first.destination, first.records.clone()),
-        };
         let program = self.engine.callouts.get(&by.callout).map(|callout| &callout.program);
-        let (Some(Program::Policy(policy)), Some(asking)) =
-            (program, self.asking(pid, socket, destination, records))
-        else {
+        let (Some(Program::Policy(policy)), Some(asking)) = (program, self.pended_asking(waits)) else {
             return;
         };
         let seen = self.seen_at_connect_redirect(&asking);
@@ -132,7 +163,7 @@ impl World {
             |socket| matches!(socket.state, State::Connecting { pending: waiting, .. } if waiting == pending),
         );
         if !waits {
-            return;
+            return self.abandon(&run.versions, Unused::Failed);
         }
         self.set_state(attempt.id, State::Unconnected);
         match self.connect_through(Attempt { pending, ..attempt }, run, sink) {

@@ -12,18 +12,44 @@ use crate::ids::{FlowId, SocketId};
 use crate::profile::{AuthConnectMetadata, MappedAuthLayer};
 use crate::world::{LOCAL_HOST, World};
 
-/// How often the filters had changed at AUTH_CONNECT and at AUTH_RECV_ACCEPT when a flow was last authorized there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// When a flow was last authorized at each of its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Authorized {
-    client: u32,
-    server: u32,
+    client: Last,
+    server: Last,
+}
+
+/// Where, and how often the filters there had changed by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Last {
+    layer: Layer,
+    changes: u32,
+}
+
+impl Authorized {
+    fn last(&self, side: Side) -> Last {
+        match side {
+            Side::Client => self.client,
+            Side::Server => self.server,
+        }
+    }
+
+    fn at(&mut self, side: Side) -> &mut Last {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
 }
 
 impl World {
     /// A flow to `target` is authorized now, whose client's socket is of this family.
     pub(crate) fn authorized_now(&self, target: SocketAddr, client: Family) -> Authorized {
-        let at = |side| self.engine.changes_at(self.authorizing(side, target, client));
-        Authorized { client: at(Side::Client), server: at(Side::Server) }
+        let last = |layer| Last { layer, changes: self.engine.changes_at(layer) };
+        Authorized {
+            client: last(LayerKind::AuthConnect.of(self.auth_connect_family(target, client))),
+            server: last(LayerKind::AuthRecvAccept.of(Family::of(&address::unmapped(target)))),
+        }
     }
 
     /// Where a destination of a socket of this family is authorized (`mapped-auth-layer`).
@@ -34,40 +60,24 @@ impl World {
         }
     }
 
-    fn authorizing(&self, side: Side, target: SocketAddr, client: Family) -> Layer {
-        match side {
-            Side::Client => LayerKind::AuthConnect.of(self.auth_connect_family(target, client)),
-            Side::Server => LayerKind::AuthRecvAccept.of(Family::of(&address::unmapped(target))),
-        }
-    }
-
     /// Before a packet of a flow goes either way: whether the filters have changed, and block it now at one of its ends.
     pub(crate) fn is_blocked_now(&mut self, id: FlowId) -> bool {
-        let Some(flow) = self.flows.get(&id) else { return false };
-        // Without a filter at any of the layers nothing can have changed that matters.
-        if flow.authorized == Authorized::default() && !self.engine.authorizes() {
-            return false;
-        }
         [Side::Client, Side::Server].into_iter().any(|side| self.is_blocked_at(id, side))
     }
 
     fn is_blocked_at(&mut self, id: FlowId, side: Side) -> bool {
         let Some(flow) = self.flows.get(&id) else { return false };
-        let (local, remote) = (flow.end(side).address, flow.end(side.other()).address);
-        let (target, original) = (flow.server.address, flow.original.filter(|_| side == Side::Client));
-        let known = match side {
-            Side::Client => flow.authorized.client,
-            Side::Server => flow.authorized.server,
-        };
-        let Some(socket) = self.socket_at(id, side) else { return false };
-        let family = self.sockets.get(&socket).map_or(Family::of(&target), |socket| socket.kind.family);
-        let layer = self.authorizing(side, target, family);
+        let Last { layer, changes: known } = flow.authorized.last(side);
         let changes = self.engine.changes_at(layer);
         if known == changes {
             return false;
         }
-        let asking =
-            self.owner(socket).and_then(|pid| self.asking(pid, socket, original.unwrap_or(remote), None));
+        let (local, remote) = (flow.end(side).address, flow.end(side.other()).address);
+        let original = flow.original.filter(|_| side == Side::Client);
+        // Before it is accepted nobody is there to be shown: it is authorized when somebody is.
+        let Some(socket) = self.socket_at(id, side) else { return false };
+        let owner = self.owner(socket);
+        let asking = owner.and_then(|pid| self.asking(pid, socket, original.unwrap_or(remote), None));
         if let Some(asking) = asking.filter(|asking| asking.host == LOCAL_HOST) {
             let mut seen = asking.seen(layer, local, Some(remote));
             seen.flags = Flags::REAUTHORIZE
@@ -81,10 +91,7 @@ impl World {
             }
         }
         if let Some(flow) = self.flow_mut(id) {
-            match side {
-                Side::Client => flow.authorized.client = changes,
-                Side::Server => flow.authorized.server = changes,
-            }
+            flow.authorized.at(side).changes = changes;
         }
         false
     }

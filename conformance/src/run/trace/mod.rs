@@ -14,7 +14,7 @@ pub(super) use text::lines;
 
 use crate::follow::{Cycle, Ending, HopReport, redirects};
 use crate::vocabulary::{
-    Classified, ClassifyEnd, Did, Hop, Inspected, LayerName, Name, Redirected, SocketFamily,
+    Classified, ClassifyEnd, DidName, Hop, Inspected, LayerName, Name, Redirected, SocketFamily,
 };
 
 /// The layers whose filters matched in the course of a connect, in their order.
@@ -65,7 +65,7 @@ fn state(seen: &Inspected) -> &'static str {
 /// What a callout did; without which right, and which others had redirected before it in the same classify, as
 /// `previousVersion` told it.
 fn did(seen: &Inspected) -> String {
-    let says_so = matches!(seen.did, Did::NoRight | Did::Veto | Did::PermitWithoutRight);
+    let says_so = matches!(seen.did.what, DidName::NoRight | DidName::Veto | DidName::PermitWithoutRight);
     let right = if seen.write_right || says_so { "" } else { " (no right to write)" };
     match seen.previous.as_slice() {
         [] => format!("{}{right}", seen.did),

@@ -85,7 +85,7 @@ impl ClassifyExpect {
         }
         let asked = |name: &Name| seen.inspections.iter().find(|seen| seen.callout == *name);
         for (name, expected) in &self.did {
-            let did = asked(name).map(|seen| DidName::of(&seen.did));
+            let did = asked(name).map(|seen| seen.did.what);
             if did != Some(*expected) {
                 let observed = did.map_or("is not asked", DidName::name);
                 let expected = format!("{name}: {}", expected.name());

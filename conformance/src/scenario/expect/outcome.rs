@@ -9,7 +9,7 @@ use wfp_sim::WinsockError;
 
 use super::classify::ClassifyExpect;
 use crate::follow::{Cycle, End, Ending, ErrorName, HopReport, Note, Why};
-use crate::vocabulary::{Did, Name, StateName};
+use crate::vocabulary::{Name, StateName};
 
 /// How a followed connection ends. What is not named is not looked at.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -254,7 +254,7 @@ impl HopExpect {
             }
         }
         if let Some(expected) = &self.redirected_by {
-            let redirects = view.inspections().filter(|seen| matches!(seen.did, Did::Redirect(_)));
+            let redirects = view.inspections().filter(|seen| seen.did.is_redirect());
             let observed: Vec<Name> = redirects.map(|seen| Name::clone(&seen.callout)).collect();
             if observed != *expected {
                 let observed = format!("by {}", list(&observed));

@@ -110,10 +110,7 @@ fn pended_connect_waits_until_the_driver_completes_it() {
         assert_eq!(traces[0].target, address(SERVER));
         assert!(m.w.pended_by(callout).is_empty());
         let again = m.w.fwps_complete_classify(handle, completion, &mut ());
-        assert_eq!(
-            again.unwrap_err().to_string(),
-            "not documented: FwpsCompleteClassify0 of a request that is not pended"
-        );
+        assert_eq!(again.unwrap_err().to_string(), "not documented: a request that is not pended");
     }
 }
 
@@ -130,6 +127,29 @@ fn pended_connect_whose_socket_is_closed_is_completed_into_nothing() {
     m.w.fwps_complete_classify(handle, Completion::Reauthorize, &mut ()).unwrap();
     m.w.end_process(m.server.pid);
     assert_eq!(m.w.live(), 0);
+}
+
+#[test]
+fn pended_request_is_what_the_driver_applies_before_it_completes_it() {
+    let mut m = Machine::default();
+    m.w.listen_at(m.server, address("203.0.113.9:80")).unwrap();
+    let callout = pending(&mut m);
+    let socket = m.socket(SocketKind::V4);
+    m.connect(socket, SERVER).unwrap();
+    let handle = m.w.pended_by(callout)[0];
+    let mut data = m.w.fwps_acquire_writable_layer_data(handle).unwrap();
+    assert_eq!(data.remote, Some(address(SERVER)));
+    data.remote = Some(address("203.0.113.9:80"));
+    m.w.fwps_apply_modified_layer_data(handle, data.clone(), ApplyFlags::default()).unwrap();
+    assert_eq!(m.w.fwps_acquire_writable_layer_data(handle).as_ref(), Ok(&data));
+    let mut traces = Vec::new();
+    m.w.fwps_complete_classify(handle, Completion::Reauthorize, &mut traces).unwrap();
+    assert_eq!(traces[0].target, address("203.0.113.9:80"));
+    let none = [
+        m.w.fwps_acquire_writable_layer_data(handle).map(drop),
+        m.w.fwps_apply_modified_layer_data(handle, data, ApplyFlags::default()),
+    ];
+    assert!(none.iter().all(|answer| matches!(answer, Err(KernelError::NotDocumented(_)))), "{none:?}");
 }
 
 #[test]

@@ -1,15 +1,15 @@
-//! Probes of the fields about the filter engine.
+//! Probes of the fields about the filter engine, and what it makes of redirects.
 
-use super::{Probe, to_service};
+use super::{Probe, after_all_ended, or_ok, to_service};
 use crate::address::Family;
 use crate::engine::{
     AfterAcquire, Decision, Filter, FilterAction, Habits, Handles, LayerKind, Policy, Rebind, Redirect, Rule,
     WriteRight,
 };
-use crate::profile::Profile;
+use crate::profile::{Profile, RedirectLayerBlock, SameClassify, TargetPid};
 use crate::socket::{Completion, SocketKind};
 use crate::testing::{Machine, SERVER, SERVER_MAPPED, address, both};
-use crate::trace::{ClassifyEnd, ConnectTrace};
+use crate::trace::{ClassifyEnd, ConnectTrace, Redirection};
 
 const CONNECT_REDIRECT: &[LayerKind] = &[LayerKind::ConnectRedirect];
 const AUTH_CONNECT: &[LayerKind] = &[LayerKind::AuthConnect];
@@ -137,5 +137,91 @@ pub(super) static PROBES: &[(&str, Probe)] = &[
             }
             ended => ended.unwrap_err().to_string(),
         }
+    }),
+    ("unaccepted-local-redirect", |profile| {
+        let mut m = Machine::new(profile);
+        m.service_at(1001);
+        let redirect = Redirect { target_pid: 0, ..to_service(&m) };
+        m.redirect_all(1, redirect);
+        let hop = m.trace(SERVER);
+        or_ok(hop.result.map(|_| assert_eq!(hop.target, address(SERVER))), "original-destination")
+    }),
+    ("remote-after-local-redirect", |profile| {
+        let mut m = Machine::new(profile);
+        m.service_at(1001);
+        let redirect = to_service(&m);
+        m.redirect_all(2, redirect);
+        m.redirect_all(1, Redirect::local(m.service.pid, address(SERVER)));
+        match m.trace("203.0.113.77:80").redirect {
+            Some(Redirection::Remote) => "remote-wins".to_owned(),
+            Some(Redirection::Local(_)) => "local-wins".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }),
+    ("same-classify-redirects", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = to_service(&m);
+        m.redirect_all(2, redirect.clone());
+        let (_, accepted) = m.redirected(redirect);
+        let records = m.w.records_arrived(m.service, accepted).unwrap().unwrap();
+        match *records.entries() {
+            [_] => "last".to_owned(),
+            [_, _] => "both".to_owned(),
+            ref other => format!("{other:?}"),
+        }
+    }),
+    ("block-at-redirect-layer", |profile| {
+        let mut m = Machine::new(profile);
+        let policy = Policy { rules: vec![Rule::always(Decision::Block)], ..Policy::default() };
+        m.vendor("blocker", 1, policy);
+        or_ok(m.trace(SERVER).result.map(drop), "ignored")
+    }),
+    ("target-pid", |profile| {
+        let mut m = Machine::new(profile);
+        m.service_at(1001);
+        let redirect = Redirect { target_pid: 1234, ..to_service(&m) };
+        m.redirect_all(1, redirect);
+        match m.trace(SERVER).redirect {
+            Some(Redirection::Local(_)) => "non-zero".to_owned(),
+            _ => "must-listen".to_owned(),
+        }
+    }),
+    ("handle-required", |profile| {
+        let mut m = Machine::new(profile);
+        m.redirect_all(1, Redirect { with_handle: false, ..Redirect::local(m.service.pid, address(SERVER)) });
+        match m.trace("203.0.113.77:80").redirect {
+            Some(Redirection::Remote) => "local".to_owned(),
+            _ => "always".to_owned(),
+        }
+    }),
+    ("context-of-refused-redirect", |profile| {
+        let mut m = Machine::new(profile);
+        let redirect = Redirect { target_pid: 0, ..to_service(&m) };
+        m.redirect_all(1, redirect);
+        after_all_ended(m)
+    }),
+    ("context-of-overwritten-redirect", |profile| {
+        let mut m = Machine::new(Profile { same_classify_redirects: SameClassify::Last, ..profile });
+        m.service_at(1001);
+        for weight in [2, 1] {
+            let redirect = to_service(&m);
+            m.redirect_all(weight, redirect);
+        }
+        after_all_ended(m)
+    }),
+    ("context-of-failed-connect", |profile| {
+        let mut m = Machine::new(Profile { target_pid: TargetPid::NonZero, ..profile });
+        let redirect = to_service(&m);
+        m.redirect_all(1, redirect);
+        after_all_ended(m)
+    }),
+    ("context-of-blocked-connect", |profile| {
+        let mut m = Machine::new(Profile { block_at_redirect_layer: RedirectLayerBlock::Denied, ..profile });
+        m.service_at(1001);
+        let redirect = to_service(&m);
+        m.redirect_all(2, redirect);
+        let rules = vec![Rule::always(Decision::Block)];
+        m.vendor("blocker", 1, Policy { rules, ..Policy::default() });
+        after_all_ended(m)
     }),
 ];
