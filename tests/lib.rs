@@ -67,7 +67,7 @@ pub fn play(suite: Suite, profile_name: &str) -> Played {
         jobs: 1,
         trace: true,
     };
-    let new_backend = move || Box::new(SimBackend::new(profile.clone())) as Box<dyn Backend>;
+    let new_backend = move || Ok(Box::new(SimBackend::new(profile.clone())) as Box<dyn Backend>);
     match run(&suite, &options, &new_backend) {
         Ok(runs) => Played { suite, runs, options },
         Err(fault) => panic!("the backend broke: {fault}"),

@@ -130,7 +130,7 @@ fn files(c: &mut Criterion) {
     group.bench_function("the whole suite", |b| {
         b.iter(|| {
             let suite = Suite::load(std::slice::from_ref(&root), &profile).expect("the suite is right");
-            wfp_conformance::run::run(&suite, &options, &|| Box::new(SimBackend::default()))
+            wfp_conformance::run::run(&suite, &options, &|| Ok(Box::new(SimBackend::default())))
                 .expect("the model does not break")
         });
     });

@@ -33,7 +33,7 @@
 //! ";
 //! let suite = Suite::from_text("mine.yaml", text, &profile).unwrap();
 //! let options = Options { profile, profile_name: "documented".into(), seed: 1, jobs: 1, trace: false };
-//! let runs = run::run(&suite, &options, &|| Box::new(SimBackend::default())).unwrap();
+//! let runs = run::run(&suite, &options, &|| Ok(Box::new(SimBackend::default()))).unwrap();
 //!
 //! let ending = runs[0].ending().unwrap();
 //! let cycle = ending.cycle.as_ref().unwrap();
@@ -60,8 +60,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agent;
+pub mod backends;
+mod child;
 pub mod cli;
 pub mod clients;
+pub mod exec;
 pub mod follow;
 mod printable;
 pub mod profile_file;
@@ -73,6 +77,7 @@ mod sim_backend;
 pub mod sweep;
 pub mod vendors;
 pub mod vocabulary;
+pub mod wire;
 pub mod yaml;
 
 pub use sim_backend::SimBackend;

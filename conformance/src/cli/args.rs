@@ -1,9 +1,12 @@
 //! What the command line looks like.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use crate::backends::BackendName;
 
 /// Scenarios for connection redirection in the Windows Filtering Platform: redirect services, callouts and proxy
 /// loops, on a model of the machine.
@@ -43,6 +46,8 @@ pub(super) enum Command {
         #[arg(default_value = "scenarios")]
         dir: PathBuf,
     },
+    /// Serve this machine's backend as JSON lines on stdin and stdout, for `--backend exec:…` elsewhere.
+    Agent(Agent),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -63,9 +68,8 @@ pub(super) struct Inputs {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) inputs: Inputs,
-    /// What the cases run on.
-    #[arg(long, value_enum, default_value = "sim")]
-    pub(super) backend: BackendName,
+    #[command(flatten)]
+    pub(super) on: On,
     /// Only cases whose name contains TEXT; repeatable, any of them.
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Vec<String>,
@@ -87,6 +91,13 @@ pub(super) struct Run {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct Agent {
+    /// Which one: sim or windows [default: windows on Windows, elsewhere sim].
+    #[arg(long, value_name = "NAME")]
+    pub(super) backend: Option<BackendName>,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct Sweep {
     /// The scenario file; the first axis of a case's variants makes the rows, the last one the columns.
     pub(super) file: PathBuf,
@@ -104,10 +115,15 @@ pub(super) struct Sweep {
     pub(super) jobs: Option<u16>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum BackendName {
-    /// The model.
-    Sim,
+/// A backend, and what it takes to reach it.
+#[derive(Debug, ClapArgs)]
+pub(super) struct On {
+    /// What the cases run on: sim, windows, exec:COMMAND, replay:FILE, or diff:A,B.
+    #[arg(long, value_name = "NAME", default_value = "sim")]
+    pub(super) backend: BackendName,
+    /// Seconds that a backend elsewhere has for an answer.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(super) time_limit: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,6 +132,13 @@ pub(super) enum TraceName {
     Text,
     /// Sequence diagrams in the notation of Mermaid.
     Mermaid,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok().filter(|seconds| *seconds > 0.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a limit is a number of seconds above 0".to_owned())
 }
 
 /// The file of `json=FILE`.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod agent;
 mod args;
 mod explain;
 mod init;
@@ -88,6 +89,7 @@ fn dispatch(command: Command) -> Result<Exit, Stop> {
     match command {
         Command::Run(run) => run::run(&run),
         Command::Sweep(sweep) => sweep::sweep(&sweep),
+        Command::Agent(agent) => agent::agent(&agent),
         Command::List(list) => {
             let suite = load(&list.paths, &list.profile)?;
             let mut out = stdout();

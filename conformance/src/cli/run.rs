@@ -1,14 +1,15 @@
 //! `run`.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::args::{BackendName, Run, TraceName};
+use super::args::{Run, TraceName};
 use super::report_file::write_whole;
 use super::{Exit, Stop, load, stdout};
-use crate::SimBackend;
+use crate::backends::{self, Making};
 use crate::run::{Options, Report, Status, Summary, TraceForm};
-use crate::vocabulary::Backend;
+use crate::vocabulary::BackendFault;
 
 pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     let profile = crate::profile_file::load(&args.inputs.profile)?;
@@ -35,15 +36,18 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         jobs: jobs(args.jobs),
         trace: trace.is_some(),
     };
-    let new_backend: Box<dyn Fn() -> Box<dyn Backend> + Sync> = match args.backend {
-        BackendName::Sim => Box::new(move || Box::new(SimBackend::new(profile.clone()))),
+    let making = Making { profile, driver: None, limit: args.on.time_limit };
+    let new_backend = || backends::make(&args.on.backend, &making);
+    let first = new_backend().map_err(|fault| broke(&fault))?;
+    let (identity, features) = (first.identify(), first.features().clone());
+    let first = Mutex::new(Some(first));
+    let new_backend = || {
+        let first = first.lock().ok().and_then(|mut first| first.take());
+        first.map_or_else(new_backend, Ok)
     };
-    let backend = new_backend();
 
     let start = Instant::now();
-    let runs = crate::run::run(&suite, &options, &*new_backend)
-        .map_err(|fault| Stop::Because(Exit::Fault, format!("the backend broke: {fault}")))?;
-    let identity = backend.identify();
+    let runs = crate::run::run(&suite, &options, &new_backend).map_err(|fault| broke(&fault))?;
     let summary = Summary {
         suite: &suite,
         runs: &runs,
@@ -53,13 +57,17 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         trace,
         styled: std::io::stdout().is_terminal(),
     };
-    let report = Report::new(&suite, &runs, &options, &identity, backend.features());
+    let report = Report::new(&suite, &runs, &options, &identity, &features);
     for file in &args.report {
         write_whole(file, report.to_json())?;
     }
     stdout().write_all(summary.render().as_bytes())?;
     let failed = runs.iter().any(|run| run.status == Status::Failed);
     Ok(if failed { Exit::Failed } else { Exit::Success })
+}
+
+fn broke(fault: &BackendFault) -> Stop {
+    Stop::Because(Exit::Fault, format!("the backend broke: {fault}"))
 }
 
 pub(super) fn fresh_seed() -> u64 {

@@ -31,11 +31,12 @@ pub(super) fn sweep(args: &Sweep) -> Result<Exit, Stop> {
         jobs: jobs(args.jobs),
         trace: false,
     };
-    let new_backend = move || Box::new(SimBackend::new(profile.clone())) as Box<dyn Backend>;
+    let identity = SimBackend::new(profile.clone()).identify();
+    let new_backend = move || Ok(Box::new(SimBackend::new(profile.clone())) as Box<dyn Backend>);
     let runs = run(&suite, &options, &new_backend)
         .map_err(|fault| Stop::Because(Exit::Fault, format!("the backend broke: {fault}")))?;
     let tables = Table::of(&suite, &runs);
-    let report = SweepReport::new(&tables, &options, &new_backend().identify());
+    let report = SweepReport::new(&tables, &options, &identity);
     for file in &args.report {
         write_whole(file, report.to_json())?;
     }

@@ -47,7 +47,16 @@ pub fn run_case(
         return Ok(run);
     }
     let profile = loaded.case.under(&options.profile);
-    backend.reset(&Settings { profile: profile.clone(), seed })?;
+    let settings = Settings { case: loaded.name.as_str().into(), profile: profile.clone(), seed };
+    match backend.reset(&settings) {
+        Ok(()) => {}
+        Err(BackendFault::Unsupported(what)) => {
+            run.status = Status::Skipped;
+            run.reason = Some(format!("the backend does not support {what}"));
+            return Ok(run);
+        }
+        Err(fault) => return Err(fault),
+    }
     let chosen = backend.features().contains(&Feature::Profile).then_some(profile);
     let mut player = Player {
         backend,

@@ -154,6 +154,9 @@ pub struct Failure {
     pub span: Span,
 }
 
+/// Makes the backend that a thread runs its cases on.
+pub type NewBackend<'a> = dyn Fn() -> Result<Box<dyn Backend>, BackendFault> + Sync + 'a;
+
 /// Runs all cases of a suite, each on a backend that `new_backend` makes; the results are in the order of the suite,
 /// whatever the number of jobs.
 ///
@@ -162,18 +165,22 @@ pub struct Failure {
 pub fn run(
     suite: &Suite,
     options: &Options,
-    new_backend: &(dyn Fn() -> Box<dyn Backend> + Sync),
+    new_backend: &NewBackend<'_>,
 ) -> Result<Vec<CaseRun>, BackendFault> {
     let next = AtomicUsize::new(0);
     let runs: Mutex<Vec<Option<Result<CaseRun, BackendFault>>>> =
         Mutex::new(std::iter::repeat_with(|| None).take(suite.cases.len()).collect());
     let work = || {
-        let mut backend = new_backend();
+        let mut backend = None;
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(case) = suite.cases.get(index) else { return };
             let seed = case_seed(options.seed, case);
-            let run = run_case(&mut *backend, case, options, seed);
+            let made = match &mut backend {
+                Some(backend) => Ok(backend),
+                None => new_backend().map(|new| backend.insert(new)),
+            };
+            let run = made.and_then(|backend| run_case(backend, case, options, seed));
             let broken = run.is_err();
             // A panic while the lock is held is impossible: nothing but the assignment happens under it.
             if let Ok(mut runs) = runs.lock() {

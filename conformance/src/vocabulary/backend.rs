@@ -5,14 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wfp_sim::Profile;
 
-use super::{Features, Observation, Op};
+use super::{Features, Name, Observation, Op};
 
 /// A machine that ops can be applied to.
 ///
-/// It is small on purpose: four functions, synchronous, usable as `dyn Backend`. What a call gave is an
+/// It is small on purpose: four functions to write, synchronous, usable as `dyn Backend`. What a call gave is an
 /// [`Observation`], errors of the machine included; [`BackendFault`] is for a backend that no longer works, and is
 /// never a failed test.
-pub trait Backend {
+pub trait Backend: Send {
     /// Which backend this is.
     fn identify(&self) -> Identity;
 
@@ -22,7 +22,7 @@ pub trait Backend {
     /// Back to a machine on which nothing runs.
     ///
     /// # Errors
-    /// Where the backend cannot be brought into that state.
+    /// Where the backend cannot be brought into that state, or has nothing for this case.
     fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault>;
 
     /// Makes a call.
@@ -30,11 +30,44 @@ pub trait Backend {
     /// # Errors
     /// Where the backend broke, or an op names what no earlier op made.
     fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault>;
+
+    /// Makes calls in this order, none of which depends on what came of another. A backend that is far away can send
+    /// them all before it hears of the first.
+    ///
+    /// # Errors
+    /// The first that [`apply`](Self::apply) would give.
+    fn apply_all(&mut self, ops: &[Op]) -> Result<Vec<Observation>, BackendFault> {
+        ops.iter().map(|op| self.apply(op)).collect()
+    }
+}
+
+impl<B: Backend + ?Sized> Backend for Box<B> {
+    fn identify(&self) -> Identity {
+        (**self).identify()
+    }
+
+    fn features(&self) -> &Features {
+        (**self).features()
+    }
+
+    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
+        (**self).reset(settings)
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        (**self).apply(op)
+    }
+
+    fn apply_all(&mut self, ops: &[Op]) -> Result<Vec<Observation>, BackendFault> {
+        (**self).apply_all(ops)
+    }
 }
 
 /// What a case starts with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// The name of the case, for recordings.
+    pub case: Name,
     /// How the machine answers in doubtful cases; only for a backend with the feature `profile`.
     pub profile: Profile,
     /// For everything random.
@@ -53,7 +86,8 @@ pub struct Identity {
 }
 
 /// Why an op has no observation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BackendFault {
     /// The backend no longer works.
     Broken(String),

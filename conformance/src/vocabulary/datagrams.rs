@@ -184,6 +184,7 @@ pub struct ControlSeen {
     /// Its type.
     pub r#type: ControlType,
     /// Its data.
+    #[serde(with = "super::hex")]
     pub bytes: Arc<[u8]>,
     /// The name that the call gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -130,6 +130,7 @@ impl fmt::Display for Observation {
             Outcome::BugCheck(bug_check) => write!(f, "bug check {bug_check}")?,
             Outcome::NotDocumented(what) => write!(f, "not documented: {what}")?,
             Outcome::Pending => f.write_str("pending")?,
+            Outcome::Crashed(exception) => write!(f, "the process crashed: {exception}")?,
             Outcome::Unsupported(why) => write!(f, "not supported: {why}")?,
         }
         match self.bytes_returned {
@@ -199,6 +200,8 @@ pub enum Outcome {
     NotDocumented(String),
     /// It goes on under the op's name.
     Pending,
+    /// The calling process crashed, with this exception.
+    Crashed(String),
     /// The backend cannot do this.
     Unsupported(String),
 }
@@ -218,6 +221,7 @@ pub enum Word {
 #[serde(rename_all = "kebab-case")]
 pub struct Stored {
     /// The bytes.
+    #[serde(with = "super::hex")]
     pub bytes: Arc<[u8]>,
     /// Whether everything behind them is as it was.
     pub rest_untouched: bool,

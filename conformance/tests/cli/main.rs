@@ -6,6 +6,7 @@
 mod common;
 
 mod commands;
+mod exec;
 mod explain;
 mod files;
 mod init;

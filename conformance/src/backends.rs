@@ -1,0 +1,138 @@
+//! Backends by their names on the command line.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use wfp_sim::Profile;
+
+use crate::SimBackend;
+use crate::exec::ExecBackend;
+use crate::vocabulary::{Backend, BackendFault};
+
+/// A backend, as `--backend` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendName {
+    /// `sim`: the model.
+    Sim,
+    /// `windows`: this machine.
+    Windows,
+    /// `exec:COMMAND`: what a command speaks for.
+    Exec(String),
+    /// `replay:FILE`: what was recorded.
+    Replay(PathBuf),
+    /// `diff:A,B`: two, compared call by call.
+    Diff(Box<BackendName>, Box<BackendName>),
+}
+
+/// How backends are made.
+#[derive(Clone, Debug)]
+pub struct Making {
+    /// How the model answers in doubtful cases.
+    pub profile: Profile,
+    /// What installs redirection on Windows.
+    pub driver: Option<String>,
+    /// How long a backend elsewhere may take for an answer.
+    pub limit: Duration,
+}
+
+const EXPECTED: &str =
+    "a backend is `sim`, `windows`, `exec:COMMAND`, `replay:FILE`, or `diff:A,B` with two of these";
+
+impl FromStr for BackendName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(both) = text.strip_prefix("diff:") {
+            // A command can have commas too: the first one behind which a backend is named is meant.
+            let split = both.match_indices(',').find_map(|(at, _)| {
+                let (first, second) = (both.get(..at)?.parse().ok()?, both.get(at + 1..)?.parse().ok()?);
+                Some((first, second))
+            });
+            return match split {
+                Some((Self::Diff(..), _) | (_, Self::Diff(..))) => {
+                    Err(format!("`{text}` compares more than two: {EXPECTED}"))
+                }
+                Some((first, second)) => Ok(Self::Diff(Box::new(first), Box::new(second))),
+                None => Err(format!("`{text}` does not name two backends: {EXPECTED}")),
+            };
+        }
+        match text.split_once(':') {
+            Some(("exec", command)) if !command.trim().is_empty() => Ok(Self::Exec(command.to_owned())),
+            Some(("replay", file)) if !file.is_empty() => Ok(Self::Replay(file.into())),
+            None if text == "sim" => Ok(Self::Sim),
+            None if text == "windows" => Ok(Self::Windows),
+            _ => Err(format!("`{text}` is no backend: {EXPECTED}")),
+        }
+    }
+}
+
+impl fmt::Display for BackendName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sim => f.write_str("sim"),
+            Self::Windows => f.write_str("windows"),
+            Self::Exec(command) => write!(f, "exec:{command}"),
+            Self::Replay(file) => write!(f, "replay:{}", file.display()),
+            Self::Diff(first, second) => write!(f, "diff:{first},{second}"),
+        }
+    }
+}
+
+/// The backend of that name.
+///
+/// # Errors
+/// Where it is not there, or does not start.
+pub fn make(name: &BackendName, how: &Making) -> Result<Box<dyn Backend>, BackendFault> {
+    match name {
+        BackendName::Sim => Ok(Box::new(SimBackend::new(how.profile.clone()))),
+        BackendName::Windows => windows(how),
+        BackendName::Exec(command) => Ok(Box::new(ExecBackend::start(command, how.limit)?)),
+        other => Err(BackendFault::Broken(format!("`{other}` is not there yet"))),
+    }
+}
+
+/// The backend of the machine that this runs on: `windows` there, elsewhere the model.
+#[must_use]
+pub fn of_this_machine() -> BackendName {
+    if cfg!(windows) { BackendName::Windows } else { BackendName::Sim }
+}
+
+fn windows(_how: &Making) -> Result<Box<dyn Backend>, BackendFault> {
+    Err(BackendFault::Broken("the backend `windows` is there on Windows only".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::model("sim")]
+    #[case::command("exec:ssh host wfp-conformance agent")]
+    #[case::file("replay:C:\\traces\\wine.trace")]
+    #[case::two("diff:sim,replay:a,b.trace")]
+    #[case::comma_in_a_command("diff:exec:run a,b,sim")]
+    fn name_reads_as_it_is_written(#[case] text: &str) {
+        assert_eq!(text.parse::<BackendName>().map(|name| name.to_string()), Ok(text.to_owned()));
+    }
+
+    #[test]
+    fn two_are_told_apart_at_the_comma_before_a_backend() {
+        let both: BackendName = "diff:exec:run a,b,sim".parse().unwrap();
+        let first = BackendName::Exec("run a,b".to_owned());
+        assert_eq!(both, BackendName::Diff(Box::new(first), Box::new(BackendName::Sim)));
+    }
+
+    #[rstest]
+    #[case::unknown("simulator", "`simulator` is no backend: ")]
+    #[case::nothing("exec:", "`exec:` is no backend: ")]
+    #[case::one("diff:sim", "`diff:sim` does not name two backends: ")]
+    #[case::three("diff:sim,diff:sim,sim", "`diff:sim,diff:sim,sim` compares more than two: ")]
+    fn what_is_no_backend_is_told(#[case] text: &str, #[case] start: &str) {
+        let error = text.parse::<BackendName>().unwrap_err();
+        assert_eq!(error, format!("{start}{EXPECTED}"));
+    }
+}
