@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::reports::ReportTo;
 use crate::backends::BackendName;
 
 /// Scenarios for connection redirection in the Windows Filtering Platform: redirect services, callouts and proxy
@@ -73,9 +74,9 @@ pub(super) struct Run {
     /// Only cases whose name contains TEXT; repeatable, any of them.
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Vec<String>,
-    /// Write a report: json=FILE; repeatable.
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = report)]
-    pub(super) report: Vec<PathBuf>,
+    /// Write a report, whole or not at all: json=FILE, junit=FILE, markdown=FILE; repeatable.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    pub(super) report: Vec<ReportTo>,
     /// For everything that is random; printed when it is not given.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,

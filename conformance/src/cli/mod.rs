@@ -5,6 +5,7 @@ mod args;
 mod explain;
 mod init;
 mod report_file;
+mod reports;
 mod run;
 mod sweep;
 mod vendors;

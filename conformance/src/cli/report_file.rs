@@ -1,15 +1,15 @@
 //! Reports in files.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::{Exit, Stop};
-
 /// A report is written whole or not at all: beside its place first, then moved there.
-pub(super) fn write_whole(file: &Path, report: serde_json::Result<String>) -> Result<(), Stop> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Stop::Because(Exit::Output, format!("{} could not be written: {error}", file.display()))
-    };
+///
+/// # Errors
+/// A sentence: which file could not be written, and why.
+pub(super) fn write_whole<E: Display>(file: &Path, report: Result<String, E>) -> Result<(), String> {
+    let failed = |error: &dyn Display| format!("{} could not be written: {error}", file.display());
     let text = report.map_err(|error| failed(&error))?;
     // Nothing can take the place of a device or a pipe.
     if file.metadata().is_ok_and(|there| !there.is_file()) {

@@ -5,8 +5,7 @@ use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::args::{Run, TraceName};
-use super::report_file::write_whole;
-use super::{Exit, Stop, load, stdout};
+use super::{Exit, Stop, load, reports, stdout};
 use crate::backends::{self, Making};
 use crate::run::{Options, Report, Status, Summary, TraceForm};
 use crate::vocabulary::BackendFault;
@@ -58,10 +57,9 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         styled: std::io::stdout().is_terminal(),
     };
     let report = Report::new(&suite, &runs, &options, &identity, &features);
-    for file in &args.report {
-        write_whole(file, report.to_json())?;
-    }
+    let written = reports::write(&report, &args.report);
     stdout().write_all(summary.render().as_bytes())?;
+    written?;
     let failed = runs.iter().any(|run| run.status == Status::Failed);
     Ok(if failed { Exit::Failed } else { Exit::Success })
 }

@@ -38,7 +38,7 @@ pub(super) fn sweep(args: &Sweep) -> Result<Exit, Stop> {
     let tables = Table::of(&suite, &runs);
     let report = SweepReport::new(&tables, &options, &identity);
     for file in &args.report {
-        write_whole(file, report.to_json())?;
+        write_whole(file, report.to_json()).map_err(|why| Stop::Because(Exit::Output, why))?;
     }
     stdout().write_all(render(&tables, std::io::stdout().is_terminal()).as_bytes())?;
     Ok(if fails(&tables) { Exit::Failed } else { Exit::Success })

@@ -12,6 +12,7 @@ mod files;
 mod init;
 mod profile;
 mod report;
+mod reports;
 mod run;
 mod sweep;
 mod usage;

@@ -64,11 +64,11 @@ impl Folder {
         content
     }
 
-    /// The command line in this folder, with nothing of the caller's terminal.
+    /// The command line in this folder, with nothing of the caller's terminal or CI.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wfp-conformance"));
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        for name in ["CLICOLOR_FORCE", "FORCE_COLOR", "COLUMNS"] {
+        for name in ["CLICOLOR_FORCE", "FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"] {
             command.env_remove(name);
         }
         command

@@ -1,6 +1,15 @@
-//! The report that scripts read, schema `wfp-conformance/report/v1`.
+//! What a run found, as data. As JSON it is the report that scripts read, schema `wfp-conformance/report/v1`; the other
+//! forms are made from the same data.
+
+mod junit;
+mod markdown;
+#[cfg(test)]
+mod sample;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+pub use markdown::MARKDOWN_LIMIT;
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -45,6 +54,16 @@ enum Verdict {
     NotConformant,
 }
 
+impl Verdict {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Conformant => "conformant",
+            Self::Partial => "partial",
+            Self::NotConformant => "not conformant",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Counts {
     passed: usize,
@@ -76,6 +95,12 @@ struct CaseReport {
 struct FailureReport {
     step: usize,
     line: usize,
+    /// The file of that line, which is another than the case's where it `use`s one; not in the JSON.
+    #[serde(skip)]
+    file: String,
+    /// The column in that line, from 1; not in the JSON.
+    #[serde(skip)]
+    column: usize,
     expected: String,
     observed: String,
 }
@@ -152,6 +177,8 @@ impl Report {
                 failure: run.failure.as_ref().map(|failure| FailureReport {
                     step: failure.step,
                     line: failure.span.line(),
+                    file: failure.span.source.name.clone(),
+                    column: failure.span.column(),
                     expected: failure.expected.clone(),
                     observed: failure.observed.clone(),
                 }),
@@ -190,11 +217,53 @@ impl Report {
     }
 }
 
+impl CaseReport {
+    /// The parts of its name: what its file gives, and its own.
+    fn name_parts(&self) -> (&str, &str) {
+        self.name.split_once('#').unwrap_or(("", &self.name))
+    }
+
+    /// Whether it fails the run.
+    fn fails(&self) -> bool {
+        !matches!(self.status, "passed" | "skipped" | "expected_failure")
+    }
+
+    /// Where it went wrong, else where it begins.
+    fn place(&self) -> Place<'_> {
+        match &self.failure {
+            Some(FailureReport { file, line, column, .. }) => {
+                Place { file, line: *line, column: Some(*column) }
+            }
+            None => Place { file: &self.file, line: self.line, column: None },
+        }
+    }
+}
+
+/// A place in a file of scenarios.
+struct Place<'a> {
+    file: &'a str,
+    line: usize,
+    column: Option<usize>,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)?;
+        match self.column {
+            Some(column) => write!(f, ":{column}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A failure in a line.
 fn reason(failure: &Failure) -> String {
     let Failure { step, expected, observed, .. } = failure;
-    let place = if *step == 0 { "after the last step".to_owned() } else { format!("step {step}") };
-    format!("{place}: expected {expected}; observed {observed}")
+    format!("{}: expected {expected}; observed {observed}", step_words(*step))
+}
+
+fn step_words(step: usize) -> String {
+    if step == 0 { "after the last step".to_owned() } else { format!("step {step}") }
 }
 
 fn requirements(suite: &Suite, runs: &[CaseRun]) -> Vec<RequirementReport> {
