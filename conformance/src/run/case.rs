@@ -222,7 +222,7 @@ impl Player<'_> {
         }
         let Some(call) = &step.op else { return Ok(None) };
         let observed = self.apply(&process, step.thread, step.name.as_ref(), call.clone())?;
-        self.keep(&process, || call.name().to_owned(), &observed);
+        self.keep(index, &process, || call.name().to_owned(), &observed);
         let success = Expect::Ok(OkExpect::default());
         let expect = step.expect.as_ref().unwrap_or(&success);
         if observed.is_ok() && observed.inside.is_empty() && !call.inside().is_empty() {
@@ -257,7 +257,7 @@ impl Player<'_> {
         for (number, SweepRow { lengths, expect, if_short }) in sweep.rows.iter().enumerate() {
             for length in lengths {
                 let observed = self.apply(process, thread, None, with_length(&sweep.op, *length))?;
-                self.keep(process, || format!("{}, length {length}", sweep.op.name()), &observed);
+                self.keep(index, process, || format!("{}, length {length}", sweep.op.name()), &observed);
                 let number = number.to_string();
                 let is_short = observed.needed.is_some_and(|needed| length.bytes(observed.needed) < needed);
                 let (key, expect) = match if_short {
@@ -274,10 +274,11 @@ impl Player<'_> {
         Ok(None)
     }
 
-    fn keep(&mut self, process: &Name, what: impl FnOnce() -> String, observed: &Observation) {
+    fn keep(&mut self, index: usize, process: &Name, what: impl FnOnce() -> String, observed: &Observation) {
         if self.keeps_trace {
             let (hop, observed) = (observed.hop.clone(), observed.to_string());
             self.run.events.push(Event::Called(Called {
+                step: index + 1,
                 process: Name::clone(process),
                 what: what(),
                 observed,

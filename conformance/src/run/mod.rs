@@ -75,6 +75,8 @@ pub enum Event {
 /// A call, and what came of it.
 #[derive(Clone, Debug)]
 pub struct Called {
+    /// The number of the step, from 1.
+    pub step: usize,
     /// Who called.
     pub process: Name,
     /// The call, in words.

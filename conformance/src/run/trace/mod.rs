@@ -2,6 +2,7 @@
 
 mod data;
 mod mermaid;
+mod sequence;
 mod text;
 
 use std::fmt::Write as _;
@@ -9,13 +10,24 @@ use std::fmt::Write as _;
 pub(super) use data::Trace;
 pub use mermaid::diagram;
 pub(super) use mermaid::diagrams;
+pub(super) use sequence::Sequence;
 pub use text::hops;
 pub(super) use text::lines;
 
 use crate::follow::{Cycle, Ending, HopReport, redirects};
+use crate::run::Event;
 use crate::vocabulary::{
     Classified, ClassifyEnd, DidName, Hop, Inspected, LayerName, Name, Redirected, SocketFamily,
 };
+
+/// What a case did as diagrams: one for each connection that was followed, and one for the calls between two of them.
+pub(super) fn sequences(events: &[Event]) -> impl Iterator<Item = Sequence> {
+    let are_calls = |one: &Event, next: &Event| matches!((one, next), (Event::Called(_), Event::Called(_)));
+    events.chunk_by(are_calls).map(|chunk| match chunk {
+        [Event::Followed(followed)] => Sequence::of(&followed.ending),
+        calls => Sequence::of_calls(calls),
+    })
+}
 
 /// The layers whose filters matched in the course of a connect, in their order.
 fn classified(hop: &Hop) -> impl Iterator<Item = &Classified> {

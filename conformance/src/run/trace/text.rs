@@ -25,7 +25,7 @@ pub(in crate::run) fn lines(events: &[Event]) -> String {
     let mut text = String::new();
     for event in events {
         match event {
-            Event::Called(Called { process, what, observed, hop }) => {
+            Event::Called(Called { process, what, observed, hop, .. }) => {
                 let _ = writeln!(text, "{process}: {what} -> {observed}");
                 if let Some(hop) = hop {
                     let _ = write_classified(&mut text, hop);

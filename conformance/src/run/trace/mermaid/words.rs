@@ -4,9 +4,6 @@ use std::fmt::Write as _;
 
 use crate::printable::printable;
 
-/// Characters in a line of a note.
-const LINE: usize = 72;
-
 /// Between the lines of a note.
 pub(super) const BREAK: &str = "<br/>";
 
@@ -33,21 +30,6 @@ pub(super) fn escaped(text: &str) -> String {
         rest = &rest[c.len_utf8()..];
     }
     shown
-}
-
-/// A sentence in lines of a length that a note can have.
-pub(super) fn wrapped(sentence: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in sentence.split(' ') {
-        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= LINE) {
-            Some(line) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -94,14 +76,5 @@ mod tests {
     #[case(" \t")]
     fn name_without_a_letter_is_a_lane_all_the_same(#[case] name: &str) {
         assert_eq!(escaped(name), "(no name)");
-    }
-
-    #[test]
-    fn long_sentence_is_broken_between_words_and_none_is_lost() {
-        let sentence = "it set the redirect records too late, when the connect was classified already or the socket was bound";
-        let lines = wrapped(sentence);
-        assert_eq!(lines.len(), 2);
-        assert!(lines.iter().all(|line| line.len() <= LINE), "{lines:?}");
-        assert_eq!(lines.join(" "), sentence);
     }
 }
