@@ -29,6 +29,9 @@ pub struct Requirement {
     /// The fields of the behaviour profile that choose the answer.
     #[serde(default)]
     pub values: Vec<String>,
+    /// Why no case can check it. Such a requirement has no case; every other one has.
+    #[serde(default)]
+    pub untestable: Option<String>,
 }
 
 /// How sure a requirement is.
@@ -41,6 +44,18 @@ pub enum Kind {
     OneOf,
     /// Nothing is known.
     Probe,
+}
+
+impl Kind {
+    /// As reports and the catalogue have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::OneOf => "one_of",
+            Self::Probe => "probe",
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use wfp_conformance::SimBackend;
 use wfp_conformance::profile_file;
 use wfp_conformance::regressions::Regression;
-use wfp_conformance::requirements::Catalogue;
 use wfp_conformance::run::{self, Options, Summary};
 use wfp_conformance::scenario::{self, Suite};
 use wfp_conformance::sweep::{Table, render};
@@ -232,17 +231,4 @@ fn schema_for_editors_takes_every_scenario_file_and_refuses_a_misspelt_key() {
     }
     let misspelt = serde_json::json!({"schema": scenario::SCHEMA, "cases": [{"id": "a", "setps": []}]});
     assert!(!schema.is_valid(&misspelt));
-}
-
-#[test]
-fn every_requirement_is_covered_by_a_case() {
-    let suite = Suite::load(&[root().join("scenarios")], &Profile::documented()).unwrap();
-    let covered: BTreeSet<&str> =
-        suite.cases.iter().flat_map(|case| &case.case.requirements).map(String::as_str).collect();
-    let uncovered: Vec<&str> = Catalogue::built_in()
-        .iter()
-        .map(|requirement| requirement.id.as_str())
-        .filter(|id| !covered.contains(id))
-        .collect();
-    assert_eq!(uncovered, Vec::<&str>::new());
 }

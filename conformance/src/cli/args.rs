@@ -28,6 +28,8 @@ pub(super) enum Command {
     Check(Inputs),
     /// Print the JSON Schema of a scenario file.
     Schema,
+    /// Print the requirements, with their sources and the cases that cover each.
+    Requirements(Requirements),
     /// Say what an error code, state, feature, requirement, regression or profile field means, and where it comes from.
     Explain {
         /// The name; `errors`, `statuses`, `states`, `features`, `requirements`, `regressions`, `profile`, `ends`, `clients`,
@@ -63,6 +65,15 @@ pub(super) struct Inputs {
     /// The behaviour profile of the model: documented, doc-parameters, nt-mapped, or a file.
     #[arg(long, value_name = "NAME|FILE", default_value = "documented")]
     pub(super) profile: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Requirements {
+    #[command(flatten)]
+    pub(super) inputs: Inputs,
+    /// Only those that no case covers; exits with 1 unless each of them is listed as untestable.
+    #[arg(long)]
+    pub(super) uncovered: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -211,6 +211,9 @@ fn one(name: &str, out: &mut dyn Write) -> Result<bool, Stop> {
                 writeln!(out, "{word}: {}", list.join(", "))?;
             }
         }
+        if let Some(reason) = &requirement.untestable {
+            writeln!(out, "No case can check it: {reason}")?;
+        }
         return Ok(true);
     }
     if let Some(regression) = Regression::by_id(name) {

@@ -6,6 +6,7 @@ mod explain;
 mod init;
 mod report_file;
 mod reports;
+mod requirements;
 mod run;
 mod sweep;
 mod vendors;
@@ -115,6 +116,10 @@ fn dispatch(command: Command) -> Result<Exit, Stop> {
             let schema = serde_json::to_string_pretty(&scenario::schema()).unwrap_or_default();
             writeln!(stdout(), "{schema}")?;
             Ok(Exit::Success)
+        }
+        Command::Requirements(asked) => {
+            let suite = load(&asked.inputs.paths, &asked.inputs.profile)?;
+            requirements::requirements(&suite, asked.uncovered, &mut stdout())
         }
         Command::Explain { name } => explain::explain(&name, &mut stdout()),
         Command::Vendors { name } => vendors::vendors(name.as_deref(), &mut stdout()),

@@ -79,6 +79,18 @@ impl Suite {
         let library = Library::Texts(BTreeMap::from([(path.clone(), text.to_owned())]));
         Loader::new(library, profile).load(&[path])
     }
+
+    /// The cases that cover each requirement, as indexes into `cases`; those without a case are not in it.
+    #[must_use]
+    pub fn by_requirement(&self) -> BTreeMap<&str, Vec<usize>> {
+        let mut covering: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, case) in self.cases.iter().enumerate() {
+            for id in &case.case.requirements {
+                covering.entry(id).or_default().push(index);
+            }
+        }
+        covering
+    }
 }
 
 /// How many combinations of variants a case may have, and how many cases a file: far above anything that somebody

@@ -13,6 +13,7 @@ mod init;
 mod profile;
 mod report;
 mod reports;
+mod requirements;
 mod run;
 mod sweep;
 mod usage;

@@ -14,7 +14,6 @@ use crate::common::Folder;
 #[case::explore(&["explore", "mine.yaml"])]
 #[case::beside(&["beside", "mine.yaml"])]
 #[case::sweep(&["sweep", "mine.yaml"])]
-#[case::requirements(&["requirements"])]
 #[case::unknown_option(&["run", "mine.yaml", "--nonsense"])]
 #[case::record(&["run", "mine.yaml", "--record", "trace.json"])]
 #[case::driver(&["run", "mine.yaml", "--driver", "true"])]

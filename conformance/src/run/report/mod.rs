@@ -6,7 +6,7 @@ mod markdown;
 #[cfg(test)]
 mod sample;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub use markdown::MARKDOWN_LIMIT;
@@ -267,12 +267,7 @@ fn step_words(step: usize) -> String {
 }
 
 fn requirements(suite: &Suite, runs: &[CaseRun]) -> Vec<RequirementReport> {
-    let mut covering: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, case) in suite.cases.iter().enumerate() {
-        for id in &case.case.requirements {
-            covering.entry(id).or_default().push(index);
-        }
-    }
+    let covering = suite.by_requirement();
     let report = |requirement: &crate::requirements::Requirement| {
         let indexes = covering.get(requirement.id.as_str()).map(Vec::as_slice).unwrap_or_default();
         let any = |status| indexes.iter().any(|index| runs[*index].status == status);

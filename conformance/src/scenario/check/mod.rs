@@ -102,13 +102,19 @@ impl<'a> Check<'a> {
     fn requirements(&mut self, catalogue: &Catalogue) {
         let known: Vec<&str> = catalogue.iter().map(|requirement| requirement.id.as_str()).collect();
         for (index, id) in self.case.requirements.iter().enumerate() {
-            if catalogue.get(id).is_none() {
-                let path = ["requirements", &index.to_string()];
+            let path = ["requirements", &index.to_string()];
+            let Some(requirement) = catalogue.get(id) else {
                 let mut error = Diagnostic::at(&self.place(&path), format!("there is no requirement `{id}`"));
                 if let Some(near) = nearest(id, known.iter().copied()) {
                     error = error.with_label(format!("did you mean `{near}`?"));
                 }
                 self.errors.push(error.with_help("`wfp-conformance explain requirements` lists them"));
+                continue;
+            };
+            if let Some(reason) = &requirement.untestable {
+                let place = self.place(&path);
+                let error = Diagnostic::at(&place, format!("`{id}` is a requirement that no case can check"));
+                self.errors.push(error.with_help(format!("the catalogue says why: {reason}")));
             }
         }
     }

@@ -27,6 +27,9 @@ pub struct ClassifyExpect {
     /// `ORIGINAL_DESTINATION` in the metadata.
     #[serde(default)]
     pub original_destination: Option<Endpoint>,
+    /// Whether `LOCAL_REDIRECT_TARGET_PID` is in the metadata.
+    #[serde(default)]
+    pub target_pid: Option<bool>,
     /// Exactly these flags.
     #[serde(default)]
     pub flags: Option<Vec<FlagName>>,
@@ -79,6 +82,10 @@ impl ClassifyExpect {
                 let seen = seen.map_or("none".to_owned(), ToString::to_string);
                 return Some(Difference::at(key, format!("{key} {expected}"), seen));
             }
+        }
+        if let Some(expected) = self.target_pid.filter(|expected| *expected != seen.target_pid) {
+            let told = |there: bool| format!("{} target process id", if there { "a" } else { "no" });
+            return Some(Difference::at("target-pid", told(expected), told(seen.target_pid)));
         }
         if let Some(expected) = self.flags.as_ref().filter(|flags| **flags != seen.flags) {
             return Some(Difference::at("flags", flags(expected), flags(&seen.flags)));
