@@ -99,6 +99,12 @@ pub fn of_this_machine() -> BackendName {
     if cfg!(windows) { BackendName::Windows } else { BackendName::Sim }
 }
 
+#[cfg(windows)]
+fn windows(how: &Making) -> Result<Box<dyn Backend>, BackendFault> {
+    Ok(Box::new(crate::WindowsBackend::new(how.driver.as_deref())?))
+}
+
+#[cfg(not(windows))]
 fn windows(_how: &Making) -> Result<Box<dyn Backend>, BackendFault> {
     Err(BackendFault::Broken("the backend `windows` is there on Windows only".to_owned()))
 }

@@ -58,7 +58,9 @@
 //! - [`requirements`]: the statements of the documents that cases cover; [`regressions`]: what once went wrong in the field.
 //! - [`run`]: cases, summary and report; [`sweep`]: cases over their variants, as tables; [`cli`]: the command line around it.
 
-#![forbid(unsafe_code)]
+// Windows is called by `windows::system` alone.
+#![cfg_attr(not(windows), forbid(unsafe_code))]
+#![cfg_attr(windows, deny(unsafe_code))]
 
 pub mod agent;
 pub mod backends;
@@ -77,7 +79,11 @@ mod sim_backend;
 pub mod sweep;
 pub mod vendors;
 pub mod vocabulary;
+#[cfg(any(windows, test))]
+mod windows;
 pub mod wire;
 pub mod yaml;
 
 pub use sim_backend::SimBackend;
+#[cfg(windows)]
+pub use windows::WindowsBackend;

@@ -51,6 +51,10 @@ pub(super) enum Command {
     },
     /// Serve this machine's backend as JSON lines on stdin and stdout, for `--backend exec:…` elsewhere.
     Agent(Agent),
+    /// Play a process of a scenario, for the backend `windows`.
+    #[cfg(windows)]
+    #[command(hide = true)]
+    Process,
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -92,6 +92,8 @@ fn dispatch(command: Command) -> Result<Exit, Stop> {
         Command::Run(run) => run::run(&run),
         Command::Sweep(sweep) => sweep::sweep(&sweep),
         Command::Agent(agent) => agent::agent(&agent),
+        #[cfg(windows)]
+        Command::Process => Ok(if crate::windows::serve() { Exit::Success } else { Exit::Fault }),
         Command::List(list) => {
             let suite = load(&list.paths, &list.profile)?;
             let mut out = stdout();

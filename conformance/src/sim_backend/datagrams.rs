@@ -4,10 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wfp_sim::address::is_mapped;
-use wfp_sim::control_message::{
-    ControlMessage, IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO_IP, IPPROTO_IPV6, Layout,
-    MSG_CTRUNC, MSG_PEEK, MSG_TRUNC, build, messages,
-};
+use wfp_sim::control_message::{Layout, MSG_CTRUNC, MSG_PEEK, MSG_TRUNC, messages};
 use wfp_sim::datagram::{Buffer as WsaBuf, ReceivedDatagram, ReceivedMessage, WsaMsg};
 use wfp_sim::trace::ConnectTrace;
 use wfp_sim::{Caller, Completion, SocketHandle, WinsockError};
@@ -62,13 +59,13 @@ impl SimBackend {
             Call::ReceiveMessage(receive) => self.receive_message(caller, op, receive),
             Call::SetOption { socket, level, option, on } => {
                 let socket = self.socket(socket)?.handle;
-                let (level, option) = (number_of_level(*level), number_of_type(*option));
+                let (level, option) = (level.number(), option.number());
                 let result = self.world.setsockopt(caller, socket, level, option, (*on).into());
                 Ok(Observation::new(result.map_or_else(Outcome::Error, |()| Outcome::Ok)))
             }
             Call::GetOption { socket, level, option } => {
                 let socket = self.socket(socket)?.handle;
-                let (level, option) = (number_of_level(*level), number_of_type(*option));
+                let (level, option) = (level.number(), option.number());
                 Ok(match self.world.getsockopt(caller, socket, level, option) {
                     Ok(value) => Observation { count: Some(value.into()), ..Observation::new(Outcome::Ok) },
                     Err(error) => Observation::new(Outcome::Error(error)),
@@ -123,20 +120,12 @@ impl SimBackend {
                 let blob = self.blobs.get(records);
                 let blob =
                     blob.ok_or_else(|| BackendFault::Misuse(format!("no records `{records}` were fetched")))?;
-                let level = send.level.unwrap_or(match name {
+                let default = match name {
                     Some(to) if to.is_ipv6() && !is_mapped(&to) => Level::Ipv6,
                     None if socket.family == SocketFamily::Ipv6 => Level::Ipv6,
                     _ => Level::Ip,
-                });
-                let layout = self.layout(caller);
-                let (level, kind) = (number_of_level(level), number_of_type(ControlType::Records));
-                let mut control = build(layout, &[ControlMessage { level, kind, data: blob }]);
-                if let Some(claimed) = send.message_length {
-                    let needed = u32::try_from(layout.wsa_cmsg_len(blob.len() as u64)).ok();
-                    let claimed = claimed.bytes(needed).to_le_bytes();
-                    control.splice(..claimed.len(), claimed);
-                }
-                control
+                };
+                send.control_data(self.layout(caller), default, blob)
             }
             None => Vec::new(),
         };
@@ -224,7 +213,7 @@ impl SimBackend {
         let seen: Vec<ControlSeen> = messages(self.layout(caller), &control_data)
             .map_while(Result::ok)
             .filter_map(|message| {
-                let (level, r#type) = known(&message)?;
+                let (level, r#type) = ControlSeen::known(&message)?;
                 let name = match r#type {
                     ControlType::Records => receiving.records.clone(),
                     ControlType::Context => receiving.context.clone(),
@@ -271,34 +260,6 @@ impl SimBackend {
 fn data_buffer(length: u32) -> crate::vocabulary::Output {
     use crate::vocabulary::{Length, Output, PointerKind};
     Output { length: Length::Bytes(length), region: None, pointer: PointerKind::Valid }
-}
-
-fn number_of_level(level: Level) -> i32 {
-    match level {
-        Level::Ip => IPPROTO_IP,
-        Level::Ipv6 => IPPROTO_IPV6,
-    }
-}
-
-fn number_of_type(of: ControlType) -> i32 {
-    match of {
-        ControlType::Records => IP_WFP_REDIRECT_RECORDS,
-        ControlType::Context => IP_WFP_REDIRECT_CONTEXT,
-    }
-}
-
-/// What a program knows a control message as; others it skips.
-fn known(message: &ControlMessage<'_>) -> Option<(Level, ControlType)> {
-    let level = match message.level {
-        IPPROTO_IP => Level::Ip,
-        IPPROTO_IPV6 => Level::Ipv6,
-        _ => return None,
-    };
-    match message.kind {
-        IP_WFP_REDIRECT_RECORDS => Some((level, ControlType::Records)),
-        IP_WFP_REDIRECT_CONTEXT => Some((level, ControlType::Context)),
-        _ => None,
-    }
 }
 
 /// What is given to `sendto`: a raw socket takes the headers that the program writes, too.

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use wfp_sim::control_message::{
+    ControlMessage, IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO_IP, IPPROTO_IPV6, Layout, build,
+};
+
 use super::{Dial, Input, Length, Name, Output, PointerKind, SocketFamily};
 
 /// The type and protocol of a socket.
@@ -50,6 +54,16 @@ pub enum Level {
     Ipv6,
 }
 
+impl Level {
+    /// Its number.
+    pub(crate) fn number(self) -> i32 {
+        match self {
+            Self::Ip => IPPROTO_IP,
+            Self::Ipv6 => IPPROTO_IPV6,
+        }
+    }
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -67,6 +81,16 @@ pub enum ControlType {
     Records,
     /// `IP_WFP_REDIRECT_CONTEXT`, `IPV6_WFP_REDIRECT_CONTEXT`.
     Context,
+}
+
+impl ControlType {
+    /// The number of the option, and of the message.
+    pub(crate) fn number(self) -> i32 {
+        match self {
+            Self::Records => IP_WFP_REDIRECT_RECORDS,
+            Self::Context => IP_WFP_REDIRECT_CONTEXT,
+        }
+    }
 }
 
 impl fmt::Display for ControlType {
@@ -175,6 +199,20 @@ pub struct SendMessage {
     pub flags: u32,
 }
 
+impl SendMessage {
+    /// The control data with a message of these records; `default` is its level where none is said.
+    pub(crate) fn control_data(&self, layout: Layout, default: Level, records: &[u8]) -> Vec<u8> {
+        let (level, kind) = (self.level.unwrap_or(default).number(), ControlType::Records.number());
+        let mut control = build(layout, &[ControlMessage { level, kind, data: records }]);
+        if let Some(claimed) = self.message_length {
+            let needed = u32::try_from(layout.wsa_cmsg_len(records.len() as u64)).ok();
+            let claimed = claimed.bytes(needed).to_le_bytes();
+            control.splice(..claimed.len(), claimed);
+        }
+        control
+    }
+}
+
 /// A control message that a receive found in its control buffer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -189,6 +227,22 @@ pub struct ControlSeen {
     /// The name that the call gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
+}
+
+impl ControlSeen {
+    /// What a program knows a control message as; others it skips.
+    pub(crate) fn known(message: &ControlMessage<'_>) -> Option<(Level, ControlType)> {
+        let level = match message.level {
+            IPPROTO_IP => Level::Ip,
+            IPPROTO_IPV6 => Level::Ipv6,
+            _ => return None,
+        };
+        match message.kind {
+            IP_WFP_REDIRECT_RECORDS => Some((level, ControlType::Records)),
+            IP_WFP_REDIRECT_CONTEXT => Some((level, ControlType::Context)),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ControlSeen {

@@ -12,7 +12,7 @@ mod drivers;
 mod endpoint;
 mod feature;
 mod habits;
-mod hex;
+pub(crate) mod hex;
 mod length;
 mod observation;
 mod op;

@@ -1,0 +1,194 @@
+//! What the names of a scenario stand for in a process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use wfp_sim::WinsockError;
+use wfp_sim::address::{Family, from_sockaddr_storage, written_in};
+
+use super::control::Operation;
+use super::work::{Inner, Work, observed};
+use crate::vocabulary::{
+    BackendFault, Call, Dial, LOCAL, Name, Observation, Op, Outcome, SocketFamily, SocketProtocol, Stored,
+};
+use crate::windows::ground::Ground;
+use crate::windows::system::{CompletionPort, Socket};
+use crate::windows::wire::{Bytes, Duplicated, News};
+
+/// What the names of a scenario stand for, and what the process is told with each call.
+pub(super) struct Tables {
+    pub(super) host: Name,
+    pub(super) ground: Ground,
+    pub(super) blobs: HashMap<Name, Arc<[u8]>>,
+    pub(super) sources: HashMap<Name, SocketAddr>,
+    pub(super) processes: BTreeMap<Name, u32>,
+    pub(super) foreign: Vec<Name>,
+    pub(super) arrivals: bool,
+    pub(super) redirects: bool,
+    sockets: HashMap<Name, Descriptor>,
+    pub(super) pending: HashMap<Name, u64>,
+    pub(super) operations: HashMap<Name, Arc<Operation>>,
+    pub(super) ports: HashMap<Name, Arc<CompletionPort>>,
+    pub(super) news: News,
+}
+
+/// A descriptor, and what it was made as.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Descriptor {
+    pub(super) socket: Socket,
+    pub(super) family: SocketFamily,
+    pub(super) protocol: SocketProtocol,
+    is_open: bool,
+}
+
+impl Descriptor {
+    pub(super) fn new(socket: Socket, family: SocketFamily, protocol: SocketProtocol) -> Self {
+        Self { socket, family, protocol, is_open: true }
+    }
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            host: LOCAL.into(),
+            ground: Ground::default(),
+            blobs: HashMap::new(),
+            sources: HashMap::new(),
+            processes: BTreeMap::new(),
+            foreign: Vec::new(),
+            arrivals: false,
+            redirects: false,
+            sockets: HashMap::new(),
+            pending: HashMap::new(),
+            operations: HashMap::new(),
+            ports: HashMap::new(),
+            news: News::default(),
+        }
+    }
+}
+
+impl Tables {
+    /// The call that an op describes, ready to be made.
+    pub(super) fn prepare(&mut self, op: &Op, inner: Inner) -> Result<Work, BackendFault> {
+        match &op.call {
+            Call::QueryRecords(_) | Call::QueryContext(_) | Call::SetRecords(_) | Call::Ioctl { .. } => {
+                self.control(op)
+            }
+            Call::SendTo { .. }
+            | Call::ReceiveFrom { .. }
+            | Call::SendMessage(_)
+            | Call::ReceiveMessage(_)
+            | Call::SetOption { .. }
+            | Call::GetOption { .. } => self.datagram(op),
+            Call::GetResult { .. }
+            | Call::EventState { .. }
+            | Call::AlertableWait { .. }
+            | Call::AcceptConditionally { .. }
+            | Call::CreatePort {}
+            | Call::Associate { .. }
+            | Call::Dequeue { .. }
+            | Call::CancelIo { .. }
+            | Call::CancelBlockingCall {}
+            | Call::FreeMemory { .. } => self.operation_call(op, inner),
+            _ => self.socket_call(op),
+        }
+    }
+
+    pub(super) fn socket(&self, name: &Name) -> Result<Descriptor, BackendFault> {
+        let elsewhere = || {
+            let foreign = self.foreign.contains(name);
+            foreign
+                .then(|| Descriptor::new(Socket::FOREIGN, SocketFamily::default(), SocketProtocol::default()))
+        };
+        let known = self.sockets.get(name).copied().or_else(elsewhere);
+        let known = known.ok_or_else(|| BackendFault::Misuse(format!("no socket `{name}` was made")))?;
+        // The system may have given the number of a socket that was closed to a new one; nobody means that.
+        let again = |other: &Descriptor| other.is_open && other.socket == known.socket;
+        if !known.is_open && self.sockets.values().any(again) {
+            return Ok(Descriptor { socket: Socket::FOREIGN, ..known });
+        }
+        Ok(known)
+    }
+
+    pub(super) fn name_socket(&mut self, name: Option<&Name>, descriptor: Descriptor) {
+        // Without a name nobody can close it either; it is closed with the process.
+        let name = name.map_or_else(|| format!("unnamed {}", self.sockets.len()).into(), Name::clone);
+        self.news.sockets.push(Name::clone(&name));
+        self.sockets.insert(name, descriptor);
+    }
+
+    pub(super) fn closed(&mut self, name: &Name) {
+        if let Some(descriptor) = self.sockets.get_mut(name) {
+            descriptor.is_open = false;
+        }
+    }
+
+    pub(super) fn name_blob(&mut self, name: Option<&Name>, bytes: &Arc<[u8]>) {
+        if let Some(name) = name {
+            self.blobs.insert(Name::clone(name), Arc::clone(bytes));
+            self.news.blobs.insert(Name::clone(name), Bytes(Arc::clone(bytes)));
+        }
+    }
+
+    pub(super) fn name_source(&mut self, name: Option<&Name>, source: SocketAddr) {
+        if let Some(name) = name {
+            self.sources.insert(Name::clone(name), source);
+            self.news.sources.insert(Name::clone(name), source);
+        }
+    }
+
+    pub(super) fn received(&mut self, name: Option<&Name>, bytes: Vec<u8>) -> Observation {
+        let bytes: Arc<[u8]> = bytes.into();
+        self.name_blob(name, &bytes);
+        Observation { stored: Some(Stored { bytes, rest_untouched: true }), ..Observation::new(Outcome::Ok) }
+    }
+
+    /// The address that a call is to be given; `None` where a context holds none.
+    pub(super) fn dialled(
+        &self,
+        to: &Dial,
+        own: SocketFamily,
+        family: Option<SocketFamily>,
+    ) -> Result<Option<SocketAddr>, BackendFault> {
+        let address = match to {
+            Dial::Endpoint(endpoint) => {
+                let resolved = self.ground.destination(endpoint, &self.host, family.unwrap_or(own));
+                return resolved.map(Some).map_err(BackendFault::Misuse);
+            }
+            Dial::Context(name) => {
+                let blob = self.blobs.get(name);
+                let blob =
+                    blob.ok_or_else(|| BackendFault::Misuse(format!("no context `{name}` was fetched")))?;
+                from_sockaddr_storage(blob)
+            }
+            Dial::Source(name) => {
+                let source = self.sources.get(name).copied();
+                Some(source.ok_or_else(|| BackendFault::Misuse(format!("no datagram `{name}` came")))?)
+            }
+        };
+        Ok(address.map(|address| match family {
+            Some(family) => self.ground.rewritten(address, family),
+            None if own == SocketFamily::Dual => written_in(Family::Ipv6, address),
+            None => address,
+        }))
+    }
+
+    /// Makes a descriptor from what another process duplicated.
+    pub(super) fn adopt(&mut self, name: Option<&Name>, duplicated: &Duplicated) -> Observation {
+        let Duplicated { family, protocol, info } = duplicated;
+        let adopted = Socket::adopt(&info.0);
+        observed(adopted.map(|socket| self.name_socket(name, Descriptor::new(socket, *family, *protocol))))
+    }
+
+    /// Closes every socket and port; gives the operations, which may go on until the system has heard of it.
+    pub(super) fn close_everything(&mut self) -> Vec<Arc<Operation>> {
+        for descriptor in self.sockets.values().filter(|descriptor| descriptor.is_open) {
+            // What the system closed itself is closed, too.
+            let _: Result<(), WinsockError> = descriptor.socket.close();
+        }
+        self.sockets.clear();
+        self.ports.clear();
+        self.operations.drain().map(|(_, operation)| operation).collect()
+    }
+}
