@@ -66,6 +66,7 @@ pub fn play(suite: Suite, profile_name: &str) -> Played {
         seed: 1,
         jobs: 1,
         trace: true,
+        ..Options::default()
     };
     let new_backend = move || Ok(Box::new(SimBackend::new(profile.clone())) as Box<dyn Backend>);
     match run(&suite, &options, &new_backend) {

@@ -99,7 +99,7 @@ fn files(c: &mut Criterion) {
         profile_name: "documented".to_owned(),
         seed: 1,
         jobs: 1,
-        trace: false,
+        ..Options::default()
     };
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/three-kilobytes.yaml"))
         .expect("the file is beside this one");

@@ -1,15 +1,21 @@
 //! Backends by their names on the command line.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wfp_sim::Profile;
 
 use crate::SimBackend;
+use crate::diff::Diff;
 use crate::exec::ExecBackend;
+use crate::record::Recording;
+use crate::replay::Replay;
 use crate::vocabulary::{Backend, BackendFault};
+use crate::yaml::Diagnostic;
 
 /// A backend, as `--backend` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +33,7 @@ pub enum BackendName {
 }
 
 /// How backends are made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Making {
     /// How the model answers in doubtful cases.
     pub profile: Profile,
@@ -35,6 +41,8 @@ pub struct Making {
     pub driver: Option<String>,
     /// How long a backend elsewhere may take for an answer.
     pub limit: Duration,
+    /// What was recorded, by file.
+    pub recordings: BTreeMap<PathBuf, Arc<Recording>>,
 }
 
 const EXPECTED: &str =
@@ -80,6 +88,24 @@ impl fmt::Display for BackendName {
     }
 }
 
+impl BackendName {
+    /// The recordings that it needs.
+    ///
+    /// # Errors
+    /// Where a file is no whole recording.
+    pub fn recordings(&self) -> Result<BTreeMap<PathBuf, Arc<Recording>>, Diagnostic> {
+        match self {
+            Self::Replay(file) => Ok(BTreeMap::from([(file.clone(), Arc::new(Recording::load(file)?))])),
+            Self::Diff(first, second) => {
+                let mut both = first.recordings()?;
+                both.append(&mut second.recordings()?);
+                Ok(both)
+            }
+            Self::Sim | Self::Windows | Self::Exec(_) => Ok(BTreeMap::new()),
+        }
+    }
+}
+
 /// The backend of that name.
 ///
 /// # Errors
@@ -89,7 +115,11 @@ pub fn make(name: &BackendName, how: &Making) -> Result<Box<dyn Backend>, Backen
         BackendName::Sim => Ok(Box::new(SimBackend::new(how.profile.clone()))),
         BackendName::Windows => windows(how),
         BackendName::Exec(command) => Ok(Box::new(ExecBackend::start(command, how.limit)?)),
-        other => Err(BackendFault::Broken(format!("`{other}` is not there yet"))),
+        BackendName::Replay(file) => match how.recordings.get(file) {
+            Some(recording) => Ok(Box::new(Replay::new(Arc::clone(recording)))),
+            None => Err(BackendFault::Broken(format!("{} was not read", file.display()))),
+        },
+        BackendName::Diff(first, second) => Ok(Box::new(Diff::new(make(first, how)?, make(second, how)?))),
     }
 }
 

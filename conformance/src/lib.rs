@@ -32,7 +32,7 @@
 //!       - follow: {from: browser, to: 'server:443'}
 //! ";
 //! let suite = Suite::from_text("mine.yaml", text, &profile).unwrap();
-//! let options = Options { profile, profile_name: "documented".into(), seed: 1, jobs: 1, trace: false };
+//! let options = Options { profile, profile_name: "documented".into(), seed: 1, jobs: 1, ..Options::default() };
 //! let runs = run::run(&suite, &options, &|| Ok(Box::new(SimBackend::default()))).unwrap();
 //!
 //! let ending = runs[0].ending().unwrap();
@@ -67,11 +67,16 @@ pub mod backends;
 mod child;
 pub mod cli;
 pub mod clients;
+pub mod diff;
 pub mod exec;
+pub mod expectations;
 pub mod follow;
+mod only;
 mod printable;
 pub mod profile_file;
+pub mod record;
 pub mod regressions;
+pub mod replay;
 pub mod requirements;
 pub mod run;
 pub mod scenario;
@@ -84,6 +89,7 @@ mod windows;
 pub mod wire;
 pub mod yaml;
 
+pub use only::Only;
 pub use sim_backend::SimBackend;
 #[cfg(windows)]
 pub use windows::WindowsBackend;

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use rstest::rstest;
-use wfp_conformance::SimBackend;
-use wfp_conformance::run::{Options, Status, run_case};
+use wfp_conformance::diff::Diff;
+use wfp_conformance::run::{Options, Status, run, run_case};
+use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::{
-    Backend, BackendFault, Features, Identity, Observation, Op, Outcome, Settings,
+    Backend, BackendFault, Feature, Features, Identity, Observation, Op, Outcome, Settings,
 };
-use wfp_sim::Profile;
+use wfp_conformance::{Only, SimBackend};
+use wfp_sim::{Profile, WinsockError};
 use wfp_tests::suite;
 
 /// The model, without one of its calls.
@@ -74,7 +76,7 @@ fn case_that_needs_a_call_which_the_backend_cannot_make_is_skipped(#[case] call:
         profile_name: "documented".to_owned(),
         seed: 1,
         jobs: 1,
-        trace: false,
+        ..Options::default()
     };
     let mut backend = Without { machine: SimBackend::default(), call };
     let run = run_case(&mut backend, &suite.cases[0], &options, 1).unwrap();
@@ -84,4 +86,105 @@ fn case_that_needs_a_call_which_the_backend_cannot_make_is_skipped(#[case] call:
     backend.call = "nothing";
     let run = run_case(&mut backend, &suite.cases[0], &options, 1).unwrap();
     assert_eq!(run.status, Status::Passed, "{:?}", run.failure);
+}
+
+/// What a real machine has without a driver.
+const WITHOUT_DRIVER: [Feature; 12] = [
+    Feature::Tcp,
+    Feature::Udp,
+    Feature::Ipv6,
+    Feature::DualStack,
+    Feature::ExtensionFunctions,
+    Feature::Overlapped,
+    Feature::Duplicate,
+    Feature::RedirectRecords,
+    Feature::RemoteHost,
+    Feature::InvalidPointers,
+    Feature::Elevation,
+    Feature::OriginalDestination,
+];
+
+#[test]
+fn cases_that_ask_no_callout_run_on_a_machine_without_a_driver() {
+    let (suite, profile) = (Suite::built_in(&Profile::default()).unwrap(), Profile::default());
+    let options = Options {
+        profile: profile.clone(),
+        profile_name: "documented".to_owned(),
+        seed: 1,
+        jobs: 1,
+        ..Options::default()
+    };
+    let features = WITHOUT_DRIVER.into();
+    let new_backend = || Ok(Box::new(Only::new(SimBackend::default(), &features)) as Box<dyn Backend>);
+    let runs = run(&suite, &options, &new_backend).unwrap();
+    let status = |name: &str| {
+        let at = suite.cases.iter().position(|case| case.name == name).unwrap();
+        (runs[at].status, runs[at].reason.as_deref())
+    };
+    let unasked = "buffers/query-without-connection#bound@as-it-is+v4";
+    assert_eq!(status(unasked), (Status::Passed, None));
+    let redirected = "buffers/query-records#accept-waited@as-it-is+v4";
+    assert_eq!(status(redirected), (Status::Skipped, Some("the backend lacks redirect")));
+    assert_eq!(runs.iter().filter(|run| run.status == Status::Failed).count(), 0);
+}
+
+/// The model, which answers one call otherwise once another was made.
+struct Otherwise {
+    machine: SimBackend,
+    listens: bool,
+}
+
+impl Backend for Otherwise {
+    fn identify(&self) -> Identity {
+        Identity { name: "otherwise".to_owned(), ..self.machine.identify() }
+    }
+
+    fn features(&self) -> &Features {
+        self.machine.features()
+    }
+
+    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
+        self.listens = false;
+        self.machine.reset(settings)
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        let observation = self.machine.apply(op)?;
+        self.listens |= op.call.name() == "listen";
+        if self.listens && op.call.name() == "query-records" {
+            return Ok(Observation::new(Outcome::Error(WinsockError::WSAEOPNOTSUPP)));
+        }
+        Ok(observation)
+    }
+}
+
+#[test]
+fn machines_that_differ_are_shown_with_the_fewest_calls_that_it_takes() {
+    let suite = suite(
+        "\
+schema: wfp-conformance/scenario/v1
+hosts: {server: {listen: [443]}}
+processes: {app: {}, other: {}}
+cases:
+  - id: asks
+    steps:
+      - {name: idle, process: other, op: {socket: {}}}
+      - {name: l, process: app, op: {socket: {}}}
+      - {process: app, op: {bind: {socket: l, to: 'any:5000'}}}
+      - {process: app, op: {listen: {socket: l}}}
+      - {name: s, process: app, op: {socket: {}}}
+      - {process: app, op: {query-records: {socket: s}}, expect: {error: WSAENOTCONN}}
+",
+    );
+    let machine = Otherwise { machine: SimBackend::default(), listens: false };
+    let mut both = Diff::new(Box::new(SimBackend::default()), Box::new(machine));
+    let run = run_case(&mut both, &suite.cases[0], &Options::default(), 1).unwrap();
+    let failure = run.failure.unwrap();
+    let [expected, observed] =
+        [failure.expected, failure.observed].map(|text| text.split(',').next().unwrap().to_owned());
+    assert_eq!((expected.as_str(), observed.as_str()), ("sim: WSAENOTCONN", "otherwise: WSAEOPNOTSUPP"));
+    let calls: Vec<&str> = failure.behind.iter().map(|call| call.split('"').nth(1).unwrap()).collect();
+    // The server on its host, which listens; and the socket that is asked.
+    let words = ["set-up", "set-up", "set-up", "socket", "listen", "socket", "query-records"];
+    assert_eq!(calls, words, "{:#?}", failure.behind);
 }

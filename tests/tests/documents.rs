@@ -103,7 +103,8 @@ fn readme_shows_what_its_scenario_prints() {
 
     let profile = Profile::documented();
     let suite = Suite::from_text("my-driver.yaml", yaml, &profile).unwrap();
-    let options = Options { profile, profile_name: "documented".to_owned(), seed: 1, jobs: 1, trace: false };
+    let options =
+        Options { profile, profile_name: "documented".to_owned(), seed: 1, jobs: 1, ..Options::default() };
     let runs = run::run(&suite, &options, &|| Ok(Box::new(SimBackend::default()))).unwrap();
     let backend = SimBackend::default();
     let summary = Summary {

@@ -124,7 +124,7 @@ fn observe() -> Seen {
         profile_name: "documented".to_owned(),
         seed: 1,
         jobs: 1,
-        trace: false,
+        ..Options::default()
     };
     let mut recorder = Recorder::default();
     let mut all = Seen::new();

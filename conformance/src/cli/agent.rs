@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use wfp_sim::Profile;
-
 use super::args::Agent;
 use super::{Exit, Stop};
 use crate::agent::{AgentError, serve};
@@ -15,7 +13,7 @@ pub(super) fn agent(args: &Agent) -> Result<Exit, Stop> {
         let message = format!("`{name}` is not of this machine: an agent serves `sim` or `windows`");
         return Err(Stop::Because(Exit::Usage, message));
     }
-    let making = Making { profile: Profile::default(), driver: None, limit: Duration::ZERO };
+    let making = Making { driver: args.driver.clone(), limit: Duration::ZERO, ..Making::default() };
     let mut backend = backends::make(&name, &making)
         .map_err(|fault| Stop::Because(Exit::Fault, format!("the backend broke: {fault}")))?;
     match serve(&mut *backend, std::io::stdin().lock(), std::io::stdout().lock()) {

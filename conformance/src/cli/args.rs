@@ -92,6 +92,12 @@ pub(super) struct Run {
     /// Write a report, whole or not at all: json=FILE, junit=FILE, markdown=FILE; repeatable.
     #[arg(long, value_name = "FORMAT=FILE")]
     pub(super) report: Vec<ReportTo>,
+    /// What the backend is known to do otherwise than the documents say.
+    #[arg(long, value_name = "FILE")]
+    pub(super) expectations: Option<PathBuf>,
+    /// Write every call and what came of it to FILE, for `--backend replay:FILE`.
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
     /// For everything that is random; printed when it is not given.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
@@ -111,6 +117,9 @@ pub(super) struct Agent {
     /// Which one: sim or windows [default: windows on Windows, elsewhere sim].
     #[arg(long, value_name = "NAME")]
     pub(super) backend: Option<BackendName>,
+    /// What installs redirection on Windows: a command, see docs/driver-adapter.md.
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) driver: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -137,6 +146,9 @@ pub(super) struct On {
     /// What the cases run on: sim, windows, exec:COMMAND, replay:FILE, or diff:A,B.
     #[arg(long, value_name = "NAME", default_value = "sim")]
     pub(super) backend: BackendName,
+    /// What installs redirection on Windows: a command, see docs/driver-adapter.md.
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) driver: Option<String>,
     /// Seconds that a backend elsewhere has for an answer.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(super) time_limit: Duration,

@@ -5,10 +5,13 @@ use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::args::{Run, TraceName};
+use super::report_file::write_whole;
 use super::{Exit, Stop, load, reports, stdout};
-use crate::backends::{self, Making};
-use crate::run::{Options, Report, Status, Summary, TraceForm};
-use crate::vocabulary::BackendFault;
+use crate::backends::{self, BackendName, Making};
+use crate::expectations::Expectations;
+use crate::record::{Recorder, Traced};
+use crate::run::{Options, Report, Summary, TraceForm};
+use crate::vocabulary::{Backend, BackendFault};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     let profile = crate::profile_file::load(&args.inputs.profile)?;
@@ -28,21 +31,33 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         Some(TraceName::Text) => Some(TraceForm::Text),
         None => args.verbose.then_some(TraceForm::Text),
     };
+    let recordings = args.on.backend.recordings()?;
+    let driver = args.on.driver.clone();
+    let making = Making { profile: profile.clone(), driver, limit: args.on.time_limit, recordings };
+    let first = backends::make(&args.on.backend, &making).map_err(|fault| broke(&fault))?;
+    let (identity, features) = (first.identify(), first.features().clone());
+    let expectations = match &args.expectations {
+        Some(file) => Expectations::load(file, &identity, matches!(args.on.backend, BackendName::Diff(..)))?,
+        None => Expectations::default(),
+    };
+    let unused = if args.filter.is_empty() { expectations.unused(&suite) } else { Vec::new() };
     let options = Options {
         profile: profile.clone(),
         profile_name: args.inputs.profile.clone(),
         seed: args.seed.unwrap_or_else(fresh_seed),
         jobs: jobs(args.jobs),
+        expectations,
         trace: trace.is_some(),
     };
-    let making = Making { profile, driver: None, limit: args.on.time_limit };
-    let new_backend = || backends::make(&args.on.backend, &making);
-    let first = new_backend().map_err(|fault| broke(&fault))?;
-    let (identity, features) = (first.identify(), first.features().clone());
+    let recorder = Recorder::default();
     let first = Mutex::new(Some(first));
     let new_backend = || {
         let first = first.lock().ok().and_then(|mut first| first.take());
-        first.map_or_else(new_backend, Ok)
+        let backend = first.map_or_else(|| backends::make(&args.on.backend, &making), Ok)?;
+        Ok(match &args.record {
+            Some(_) => Box::new(Traced::new(backend, recorder.clone())) as Box<dyn Backend>,
+            None => backend,
+        })
     };
 
     let start = Instant::now();
@@ -58,9 +73,17 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     };
     let report = Report::new(&suite, &runs, &options, &identity, &features);
     let written = reports::write(&report, &args.report);
+    let traced = match &args.record {
+        Some(file) => write_whole(file, recorder.recording(&identity, &features).to_text())
+            .map_err(|message| Stop::Because(Exit::Output, message)),
+        None => Ok(()),
+    };
     stdout().write_all(summary.render().as_bytes())?;
-    written?;
-    let failed = runs.iter().any(|run| run.status == Status::Failed);
+    for error in &unused {
+        writeln!(anstream::stderr(), "{}", error.render(true))?;
+    }
+    written.and(traced)?;
+    let failed = !unused.is_empty() || runs.iter().any(|run| run.status.fails());
     Ok(if failed { Exit::Failed } else { Exit::Success })
 }
 

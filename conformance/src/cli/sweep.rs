@@ -29,7 +29,7 @@ pub(super) fn sweep(args: &Sweep) -> Result<Exit, Stop> {
         profile_name: args.profile.clone(),
         seed: args.seed.unwrap_or_else(fresh_seed),
         jobs: jobs(args.jobs),
-        trace: false,
+        ..Options::default()
     };
     let identity = SimBackend::new(profile.clone()).identify();
     let new_backend = move || Ok(Box::new(SimBackend::new(profile.clone())) as Box<dyn Backend>);

@@ -7,7 +7,8 @@ use wfp_sim::WinsockError;
 use super::datagrams::post_receive;
 use super::{Follower, Result, Service, Transport, apply};
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Endpoint, Name, Observation, Outcome, Place, SocketFamily, SocketProtocol,
+    Backend, BackendFault, Call, Endpoint, Name, Observation, Op, Outcome, Place, SocketFamily,
+    SocketProtocol,
 };
 
 /// Milliseconds that a connection has to reach its acceptor. On the model they pass at once.
@@ -102,9 +103,11 @@ impl Follower {
             Call::socket_of(family, of_socket),
             Call::Bind { socket: Name::clone(&socket), to: at.clone(), mapped: false },
         ];
-        for call in calls.into_iter().chain(listens) {
-            let observation = apply(backend, process, Some(&socket), call)?;
-            if let Some(error) = observation.error() {
+        let op =
+            |call| Op { process: Name::clone(process), thread: 0, name: Some(Name::clone(&socket)), call };
+        let ops: Vec<Op> = calls.into_iter().chain(listens).map(op).collect();
+        for observation in backend.apply_all(&ops)? {
+            if let Some(error) = observation.supported()?.error() {
                 return Err(BackendFault::Misuse(format!("{what} cannot listen at {at}: {error}")));
             }
         }

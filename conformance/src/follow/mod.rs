@@ -123,8 +123,11 @@ impl Follower {
         let mut opened = Vec::new();
         let ending = self.walk(backend, journey, &mut opened);
         if !journey.keep_open {
-            for (process, socket) in opened {
-                apply(backend, &process, None, Call::Close { socket })?;
+            let close =
+                |(process, socket)| Op { process, thread: 0, name: None, call: Call::Close { socket } };
+            let ops: Vec<Op> = opened.into_iter().map(close).collect();
+            for observation in backend.apply_all(&ops)? {
+                observation.supported()?;
             }
         }
         ending

@@ -1,15 +1,16 @@
 //! One case on one backend: set up, steps, end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use wfp_sim::Profile;
 
+use super::bare::runs_bare;
 use super::{Called, CaseRun, Event, Failure, Followed, Options, Status};
 use crate::follow::{End, Ending, FirstSocket, Follower, Journey, Transport};
 use crate::scenario::{
-    Difference, Expect, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
+    Difference, Expect, Host, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
 };
 use crate::vocabulary::{
     Account, Backend, BackendFault, Call, Endpoint, Feature, HostSpec, LOCAL, Length, Name, Observation, Op,
@@ -35,13 +36,19 @@ pub fn run_case(
         observed: Vec::new(),
         duration: start.elapsed(),
     };
+    if let Some(reason) = options.expectations.skips(&loaded.name) {
+        run.status = Status::Skipped;
+        run.reason = Some(reason.to_owned());
+        return Ok(run);
+    }
     let missing: Vec<&str> = loaded
         .features
         .iter()
         .filter(|feature| !backend.features().contains(feature))
         .map(|f| f.name())
         .collect();
-    if !missing.is_empty() {
+    let bare = !missing.is_empty() && runs_bare(loaded, backend.features(), options, seed);
+    if !missing.is_empty() && !bare {
         run.status = Status::Skipped;
         run.reason = Some(format!("the backend lacks {}", missing.join(", ")));
         return Ok(run);
@@ -66,6 +73,7 @@ pub fn run_case(
         processes: Vec::new(),
         blobs: BTreeMap::new(),
         keeps_trace: options.trace,
+        bare,
         run: &mut run,
     };
     match player.play() {
@@ -84,6 +92,20 @@ pub fn run_case(
     Ok(run)
 }
 
+/// Where a host listens.
+fn listeners(host: &Host) -> impl Iterator<Item = (u16, Transport)> {
+    let tcp = host.listen.iter().map(|port| (*port, Transport::Tcp));
+    tcp.chain(host.listen_udp.iter().map(|port| (*port, Transport::Udp)))
+}
+
+/// The process that listens there.
+fn listening(host: &Name, port: u16, transport: Transport) -> Name {
+    match transport {
+        Transport::Tcp => format!("{host}:{port}").into(),
+        Transport::Udp => format!("{host}:{port}/udp").into(),
+    }
+}
+
 struct Player<'a> {
     backend: &'a mut dyn Backend,
     loaded: &'a LoadedCase,
@@ -93,6 +115,8 @@ struct Player<'a> {
     processes: Vec<Name>,
     blobs: BTreeMap<Name, Arc<[u8]>>,
     keeps_trace: bool,
+    /// Whether the callouts are left out.
+    bare: bool,
     run: &'a mut CaseRun,
 }
 
@@ -117,33 +141,15 @@ impl Player<'_> {
 
     fn set_up(&mut self) -> Result<(), BackendFault> {
         let case = &self.loaded.case;
-        for (name, host) in case.hosts.iter().filter(|(name, _)| &***name != LOCAL) {
-            let call = Call::SetUp(SetUp::AddHost(HostSpec { name: Name::clone(name), silent: host.silent }));
-            self.apply(name, 0, None, call)?;
-        }
-        for (name, process) in &case.processes {
-            self.start(name, process.clone())?;
-        }
-        for (name, service) in &case.services {
-            let process = service.runs_in(name);
-            if !self.processes.contains(process) {
-                self.start(process, ProcessSpec { elevated: true, ..ProcessSpec::default() })?;
-            }
-        }
-        for (name, callout) in &case.callouts {
-            let spec = Arc::new(callout.spec(name, &case.services));
-            self.apply(name, 0, None, Call::SetUp(SetUp::InstallCallout(spec)))?;
-        }
-        for (name, filter) in &case.filters {
-            let part = SetUp::AddFilter { name: Name::clone(name), filter: filter.clone() };
-            self.apply(name, 0, None, Call::SetUp(part))?;
+        let ops = self.parts();
+        let is_process = |op: &&Op| matches!(op.call, Call::SetUp(SetUp::StartProcess(_)));
+        self.processes = ops.iter().filter(is_process).map(|op| Name::clone(&op.process)).collect();
+        for observed in self.backend.apply_all(&ops)? {
+            observed.supported()?;
         }
         for (name, host) in &case.hosts {
-            let tcp = host.listen.iter().map(|port| (*port, "", Transport::Tcp));
-            let udp = host.listen_udp.iter().map(|port| (*port, "/udp", Transport::Udp));
-            for (port, suffix, transport) in tcp.chain(udp) {
-                let process: Name = format!("{name}:{port}{suffix}").into();
-                self.start(&process, ProcessSpec { host: Name::clone(name), ..ProcessSpec::default() })?;
+            for (port, transport) in listeners(host) {
+                let process = listening(name, port, transport);
                 let endpoint = Endpoint::new(Place::Host(Name::clone(name)), port);
                 let families = host.families.of_sockets();
                 self.follower.start_destination(self.backend, &process, &endpoint, families, transport)?;
@@ -155,9 +161,41 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn start(&mut self, name: &Name, spec: ProcessSpec) -> Result<(), BackendFault> {
-        self.processes.push(Name::clone(name));
-        self.apply(name, 0, None, Call::SetUp(SetUp::StartProcess(spec))).map(|_| ())
+    /// What is there before anybody calls: hosts, processes, callouts and filters.
+    fn parts(&self) -> Vec<Op> {
+        let case = &self.loaded.case;
+        let mut ops = Vec::new();
+        let mut part = |name: &Name, part| {
+            ops.push(Op { process: Name::clone(name), thread: 0, name: None, call: Call::SetUp(part) });
+        };
+        for (name, host) in case.hosts.iter().filter(|(name, _)| &***name != LOCAL) {
+            part(name, SetUp::AddHost(HostSpec { name: Name::clone(name), silent: host.silent }));
+        }
+        for (name, process) in &case.processes {
+            part(name, SetUp::StartProcess(process.clone()));
+        }
+        let mut started: BTreeSet<&Name> = case.processes.keys().collect();
+        for (name, service) in &case.services {
+            let process = service.runs_in(name);
+            if started.insert(process) {
+                part(process, SetUp::StartProcess(ProcessSpec { elevated: true, ..ProcessSpec::default() }));
+            }
+        }
+        if !self.bare {
+            for (name, callout) in &case.callouts {
+                part(name, SetUp::InstallCallout(Arc::new(callout.spec(name, &case.services))));
+            }
+        }
+        for (name, filter) in &case.filters {
+            part(name, SetUp::AddFilter { name: Name::clone(name), filter: filter.clone() });
+        }
+        for (name, host) in &case.hosts {
+            for (port, transport) in listeners(host) {
+                let spec = ProcessSpec { host: Name::clone(name), ..ProcessSpec::default() };
+                part(&listening(name, port, transport), SetUp::StartProcess(spec));
+            }
+        }
+        ops
     }
 
     fn apply(
@@ -342,8 +380,16 @@ impl Player<'_> {
                 let expected = "something that can be done".to_owned();
                 Ok(Some(match step.checked_sub(1) {
                     Some(index) => self.failure(index, &[], expected, observed),
-                    None => Failure { step, expected, observed, span: self.loaded.tree.span.clone() },
+                    None => self.failure_of_ground(step, expected, observed),
                 }))
+            }
+            Err(BackendFault::Differs { call, first, second, behind }) => {
+                let failure = match step.checked_sub(1) {
+                    Some(index) => self.failure(index, &[], first, second),
+                    None => self.failure_of_ground(step, first, second),
+                };
+                let behind = behind.into_iter().chain([call]).collect();
+                Ok(Some(Failure { behind, ..failure }))
             }
             other => other,
         }
@@ -354,7 +400,12 @@ impl Player<'_> {
         let tree = &self.loaded.tree;
         let step = tree.get("steps").and_then(|steps| steps.items().get(index));
         let span = step.map_or(tree, |step| step.descend(path)).span.clone();
-        Failure { step: index + 1, expected, observed, span }
+        Failure { step: index + 1, expected, observed, span, behind: Vec::new() }
+    }
+
+    /// A failure that no step has made.
+    fn failure_of_ground(&self, step: usize, expected: String, observed: String) -> Failure {
+        Failure { step, expected, observed, span: self.loaded.tree.span.clone(), behind: Vec::new() }
     }
 
     // End.
@@ -362,6 +413,10 @@ impl Player<'_> {
     /// When every process has ended and every driver is unloaded, nothing is left of what they had but what the case
     /// says.
     fn look_for_leaks(&mut self) -> Result<Option<Failure>, BackendFault> {
+        let features = self.backend.features();
+        if !features.contains(&Feature::KernelView) && !features.contains(&Feature::DriverCalls) {
+            return Ok(None);
+        }
         for process in std::mem::take(&mut self.processes) {
             // A step may have ended it already.
             let _ = self.backend.apply(&Op { process, thread: 0, name: None, call: Call::EndProcess {} });
@@ -384,7 +439,10 @@ impl Player<'_> {
             if !self.is_said(account, said.unwrap_or_default()) {
                 let expected = format!("{} left by the driver of {callout}", said.unwrap_or_default());
                 let span = loaded.tree.descend(&["leaks", callout]).span.clone();
-                return Ok(Some(Failure { step: 0, expected, observed: account.to_string(), span }));
+                return Ok(Some(Failure {
+                    span,
+                    ..self.failure_of_ground(0, expected, account.to_string())
+                }));
             }
             left += account.contexts;
             kept += account.classify_handles + account.pended_classifies;
@@ -397,7 +455,7 @@ impl Player<'_> {
         let span = self.loaded.tree.span.clone();
         let observed = format!("{contexts} redirect contexts, {all} things in all");
         let expected = "nothing left allocated when every process has ended".to_owned();
-        Ok(Some(Failure { step: 0, expected, observed, span }))
+        Ok(Some(Failure { span, ..self.failure_of_ground(0, expected, observed) }))
     }
 
     fn ask_kernel(&mut self, call: Call) -> Result<Observation, BackendFault> {

@@ -1,5 +1,6 @@
 //! Running cases on a backend, and what comes of it.
 
+mod bare;
 mod case;
 mod report;
 mod summary;
@@ -16,6 +17,7 @@ pub use report::{MARKDOWN_LIMIT, Report, RequirementStatus};
 pub use summary::Summary;
 pub use trace::{diagram, hops};
 
+use crate::expectations::Expectations;
 use crate::follow::Ending;
 use crate::scenario::{LoadedCase, Suite};
 use crate::vocabulary::{Backend, BackendFault, Hop, Name};
@@ -32,8 +34,24 @@ pub struct Options {
     pub seed: u64,
     /// Cases at once.
     pub jobs: usize,
+    /// What is known of the backend.
+    pub expectations: Expectations,
     /// Whether to keep the calls that steps make, for traces; the connections that they follow are kept in any case.
     pub trace: bool,
+}
+
+impl Default for Options {
+    /// One case after the other, under the profile `documented`.
+    fn default() -> Self {
+        Self {
+            profile: Profile::default(),
+            profile_name: "documented".to_owned(),
+            seed: 1,
+            jobs: 1,
+            expectations: Expectations::default(),
+            trace: false,
+        }
+    }
 }
 
 /// How a trace is shown.
@@ -129,9 +147,19 @@ pub enum Status {
     Failed,
     /// The backend cannot run it.
     Skipped,
+    /// Something was not, as is known of the backend.
+    ExpectedFailure,
+    /// Everything was as the documents say, where something else is known of the backend.
+    UnexpectedPass,
 }
 
 impl Status {
+    /// Whether the run fails by it.
+    #[must_use]
+    pub fn fails(self) -> bool {
+        matches!(self, Self::Failed | Self::UnexpectedPass)
+    }
+
     /// The name in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -139,6 +167,8 @@ impl Status {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::Skipped => "skipped",
+            Self::ExpectedFailure => "expected_failure",
+            Self::UnexpectedPass => "unexpected_pass",
         }
     }
 }
@@ -154,6 +184,8 @@ pub struct Failure {
     pub observed: String,
     /// What the scenario says there.
     pub span: Span,
+    /// Where two backends were compared: the fewest calls behind which they differ, and the last.
+    pub behind: Vec<String>,
 }
 
 /// Makes the backend that a thread runs its cases on.
@@ -201,7 +233,9 @@ pub fn run(
         work();
     });
     let runs = runs.into_inner().unwrap_or_default();
-    runs.into_iter().flatten().collect()
+    let mut runs: Vec<CaseRun> = runs.into_iter().flatten().collect::<Result<_, _>>()?;
+    options.expectations.judge(suite, &mut runs);
+    Ok(runs)
 }
 
 /// The seed of a case, from that of the run and its name: the same whichever cases run beside it.

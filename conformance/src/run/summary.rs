@@ -78,6 +78,8 @@ impl Summary<'_> {
             Status::Passed => (GREEN, "ok  "),
             Status::Failed => (RED, "FAIL"),
             Status::Skipped => (YELLOW, "skip"),
+            Status::ExpectedFailure => (YELLOW, "fail, as expected"),
+            Status::UnexpectedPass => (RED, "PASS, unexpected"),
         };
         let id = case.name.split_once('#').map_or(case.name.as_str(), |(_, id)| id);
         let _ = write!(text, "  {} {id}", self.paint(style, word));
@@ -108,7 +110,9 @@ impl Summary<'_> {
 
     fn write_failures(&self, text: &mut String) {
         for (case, run) in self.suite.cases.iter().zip(self.runs) {
-            let Some(failure) = &run.failure else { continue };
+            let Some(failure) = run.failure.as_ref().filter(|_| run.status == Status::Failed) else {
+                continue;
+            };
             let step = if failure.step == 0 {
                 "outside its steps".to_owned()
             } else {
@@ -118,6 +122,12 @@ impl Summary<'_> {
                 .with_label(format!("expected: {}", failure.expected))
                 .with_help(format!("observed: {}", failure.observed));
             let _ = writeln!(text, "\n{}", error.render(self.styled));
+            if !failure.behind.is_empty() {
+                let _ = writeln!(text, "  the calls up to the difference, as few as were found:");
+            }
+            for call in &failure.behind {
+                let _ = writeln!(text, "    {}", printable(call));
+            }
             if let Some(ending) = run.ending().filter(|_| self.trace != Some(TraceForm::Text)) {
                 for line in trace::hops(ending).lines() {
                     let _ = writeln!(text, "  {}", printable(line));
@@ -130,8 +140,15 @@ impl Summary<'_> {
         let count = |status| self.runs.iter().filter(|run| run.status == status).count();
         let (passed, failed, skipped) =
             (count(Status::Passed), count(Status::Failed), count(Status::Skipped));
-        let style = if failed > 0 { RED } else { GREEN };
-        let counted = format!("{passed} passed, {failed} failed, {skipped} skipped");
+        let (expected, unexpected) = (count(Status::ExpectedFailure), count(Status::UnexpectedPass));
+        let style = if failed + unexpected > 0 { RED } else { GREEN };
+        let mut counted = format!("{passed} passed, {failed} failed, {skipped} skipped");
+        if expected > 0 {
+            let _ = write!(counted, ", {expected} failed as expected");
+        }
+        if unexpected > 0 {
+            let _ = write!(counted, ", {unexpected} passed unexpectedly");
+        }
         let cases = if self.runs.len() == 1 { "case" } else { "cases" };
         let _ = writeln!(
             text,

@@ -94,6 +94,17 @@ pub enum BackendFault {
     /// The op cannot be made: it names what no earlier op made, or what came to nothing. That is a failure of the
     /// case, not of the backend.
     Misuse(String),
+    /// Two backends that are compared answered a call differently. That is a failure of the case.
+    Differs {
+        /// The call, in a line.
+        call: String,
+        /// What the first answered.
+        first: String,
+        /// What the second answered.
+        second: String,
+        /// The fewest calls behind which they do.
+        behind: Vec<String>,
+    },
     /// The backend cannot make this call, though it has the features that the case needs. The case is skipped.
     Unsupported(String),
 }
@@ -103,6 +114,9 @@ impl fmt::Display for BackendFault {
         match self {
             Self::Broken(text) | Self::Misuse(text) => f.write_str(text),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
+            Self::Differs { call, first, second, .. } => {
+                write!(f, "they differ at {call}: {first}; {second}")
+            }
         }
     }
 }

@@ -104,6 +104,23 @@ impl Feature {
         (Self::Profile, "the behaviour profile can be chosen"),
     ];
 
+    /// Whether a machine has to have it to be called conformant. What only a model has, or only some builds of Windows,
+    /// is beside the core.
+    #[must_use]
+    pub fn is_core(self) -> bool {
+        !matches!(
+            self,
+            Self::Raw
+                | Self::Wow64
+                | Self::BugChecks
+                | Self::FaultInjection
+                | Self::OriginalDestination
+                | Self::VirtualTime
+                | Self::KernelView
+                | Self::Profile
+        )
+    }
+
     /// The name in files and reports.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -40,9 +40,6 @@ fn cases_run_through_an_agent_as_they_do_here() {
 
 #[test]
 fn profile_reaches_the_agent() {
-    let folder =
-        Folder::with("mine.yaml", include_str!("../../../scenarios/buffers/query-without-connection.yaml"));
-    drop(folder);
     let called =
         Folder::new().call(&["run", "--profile", "nt-mapped", "--filter", "buffers/", "--backend", &agent()]);
     assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
@@ -158,10 +155,6 @@ const HELLO: &str = "{\"hello\":\"wfp-conformance/agent/v1\"}\n";
 #[case::unknown_part(
     r#""apply": {"process": "p", "call": {"listen": {"socket": "s", "loud": true}}}"#,
     r#","observation":{"outcome":{"unsupported":"`listen` so (unknown field `loud`, expected `socket` or `backlog`)"}}"#
-)]
-#[case::no_such_name(
-    r#""apply": {"process": "p", "call": {"count-contexts": {}}}"#,
-    r#","observation":{"outcome":"ok","count":0}"#
 )]
 #[case::misuse(
     r#""apply": {"process": "p", "call": {"socket": {}}}"#,

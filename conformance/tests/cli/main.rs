@@ -7,10 +7,12 @@ mod common;
 
 mod commands;
 mod exec;
+mod expectations;
 mod explain;
 mod files;
 mod init;
 mod profile;
+mod recordings;
 mod report;
 mod reports;
 mod requirements;

@@ -19,7 +19,7 @@ use super::{CaseRun, Failure, Options, Status};
 use crate::follow::{Cycle, Ending};
 use crate::regressions::Role;
 use crate::requirements::{Catalogue, Kind};
-use crate::scenario::Suite;
+use crate::scenario::{LoadedCase, Suite};
 use crate::vocabulary::{Feature, Features, Identity};
 
 /// The version of the report's format.
@@ -159,6 +159,8 @@ impl Report {
                 Status::Passed => summary.passed += 1,
                 Status::Failed => summary.failed += 1,
                 Status::Skipped => summary.skipped += 1,
+                Status::ExpectedFailure => summary.expected_failures += 1,
+                Status::UnexpectedPass => summary.unexpected_passes += 1,
             }
         }
         let cases = suite
@@ -197,11 +199,7 @@ impl Report {
             },
             profile: options.profile_name.clone(),
             seed: options.seed,
-            verdict: match summary {
-                Counts { failed: 1.., .. } => Verdict::NotConformant,
-                Counts { skipped: 1.., .. } => Verdict::Partial,
-                _ => Verdict::Conformant,
-            },
+            verdict: verdict(suite, runs),
             summary,
             cases,
             requirements: requirements(suite, runs),
@@ -256,6 +254,19 @@ impl fmt::Display for Place<'_> {
     }
 }
 
+/// A known deviation is a deviation; and who was not asked about the core cannot be called conformant.
+fn verdict(suite: &Suite, runs: &[CaseRun]) -> Verdict {
+    let deviates = |run: &CaseRun| matches!(run.status, Status::Failed | Status::ExpectedFailure);
+    let is_core = |case: &LoadedCase| case.features.iter().all(|feature| feature.is_core());
+    if runs.iter().any(deviates) {
+        Verdict::NotConformant
+    } else if suite.cases.iter().zip(runs).any(|(case, run)| run.status == Status::Skipped && is_core(case)) {
+        Verdict::Partial
+    } else {
+        Verdict::Conformant
+    }
+}
+
 /// A failure in a line.
 fn reason(failure: &Failure) -> String {
     let Failure { step, expected, observed, .. } = failure;
@@ -273,9 +284,9 @@ fn requirements(suite: &Suite, runs: &[CaseRun]) -> Vec<RequirementReport> {
         let any = |status| indexes.iter().any(|index| runs[*index].status == status);
         let status = if indexes.is_empty() {
             RequirementStatus::Uncovered
-        } else if any(Status::Failed) {
+        } else if any(Status::Failed) || any(Status::ExpectedFailure) {
             RequirementStatus::Broken
-        } else if any(Status::Passed) {
+        } else if any(Status::Passed) || any(Status::UnexpectedPass) {
             RequirementStatus::Met
         } else {
             RequirementStatus::Skipped

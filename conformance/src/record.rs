@@ -1,0 +1,236 @@
+//! Recordings: every op of every case, and what came of it, schema `wfp-conformance/trace/v1`.
+//!
+//! A recording is lines of JSON: a head, for each case its name and its calls, and an end. The head and each case say
+//! how many lines follow, so that a recording that was cut is told from a whole one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::{Backend, BackendFault, Features, Identity, Name, Observation, Op, Settings};
+use crate::yaml::Diagnostic;
+
+/// The version of a recording's format.
+pub const SCHEMA: &str = "wfp-conformance/trace/v1";
+
+/// What was recorded of one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Which backend it was.
+    pub identity: Identity,
+    /// What it could do.
+    pub features: Features,
+    /// The calls of each case.
+    pub cases: BTreeMap<Name, Vec<Recorded>>,
+}
+
+/// A call, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// The call.
+    pub op: Op,
+    /// What the caller could see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Observation>,
+    /// Why there was nothing to see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<BackendFault>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    schema: String,
+    backend: Identity,
+    features: Features,
+    cases: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseHead {
+    case: Name,
+    calls: usize,
+}
+
+impl Recorded {
+    /// What a backend answered.
+    #[must_use]
+    pub fn of(op: &Op, answer: &Result<Observation, BackendFault>) -> Self {
+        let (observation, fault) = match answer {
+            Ok(observation) => (Some(observation.clone()), None),
+            Err(fault) => (None, Some(fault.clone())),
+        };
+        Self { op: op.clone(), observation, fault }
+    }
+
+    /// The same answer again.
+    ///
+    /// # Errors
+    /// The fault that was recorded.
+    pub fn answer(&self) -> Result<Observation, BackendFault> {
+        match (&self.observation, &self.fault) {
+            (Some(observation), _) => Ok(observation.clone()),
+            (None, Some(fault)) => Err(fault.clone()),
+            (None, None) => Err(BackendFault::Broken("a recorded call has no answer".to_owned())),
+        }
+    }
+}
+
+impl Recording {
+    /// The recording as a file has it.
+    ///
+    /// # Errors
+    /// Where it cannot be serialized.
+    pub fn to_text(&self) -> serde_json::Result<String> {
+        let mut text = String::new();
+        let mut line = |what: serde_json::Result<String>| {
+            text.push_str(&what?);
+            text.push('\n');
+            Ok::<(), serde_json::Error>(())
+        };
+        line(serde_json::to_string(&Head {
+            schema: SCHEMA.to_owned(),
+            backend: self.identity.clone(),
+            features: self.features.clone(),
+            cases: self.cases.len(),
+        }))?;
+        for (case, calls) in &self.cases {
+            line(serde_json::to_string(&CaseHead { case: Name::clone(case), calls: calls.len() }))?;
+            for call in calls {
+                line(serde_json::to_string(call))?;
+            }
+        }
+        Ok(text)
+    }
+
+    /// Reads a recording.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, was cut, or is none; with the place.
+    pub fn load(path: &Path) -> Result<Self, Diagnostic> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Diagnostic::new(format!("{name} cannot be read: {error}")))?;
+        Self::parse(&text).map_err(|(line, what)| Diagnostic::new(format!("{name}:{line}: {what}")))
+    }
+
+    /// Reads a recording; an error has the number of the line, from 1.
+    fn parse(text: &str) -> Result<Self, (usize, String)> {
+        let mut lines = Lines { lines: text.split_inclusive('\n').enumerate(), last: 0 };
+        let head: Head = lines.next("a recording starts with a line that has its schema")?;
+        if head.schema != SCHEMA {
+            return Err((1, format!("the schema is `{}`, and not `{SCHEMA}`", head.schema)));
+        }
+        let mut cases = BTreeMap::new();
+        for _ in 0..head.cases {
+            let CaseHead { case, calls } = lines.next("a line with the name of a case is expected")?;
+            let mut recorded = Vec::new();
+            for _ in 0..calls {
+                recorded.push(lines.next("a line with a call is expected")?);
+            }
+            if cases.insert(Name::clone(&case), recorded).is_some() {
+                return Err((lines.last, format!("the case `{case}` is there twice")));
+            }
+        }
+        match lines.lines.next() {
+            None => Ok(Self { identity: head.backend, features: head.features, cases }),
+            Some((index, _)) => Err((index + 1, "there is more than the head says".to_owned())),
+        }
+    }
+}
+
+struct Lines<'a> {
+    lines: std::iter::Enumerate<std::str::SplitInclusive<'a, char>>,
+    last: usize,
+}
+
+impl Lines<'_> {
+    fn next<T: for<'de> Deserialize<'de>>(&mut self, expected: &str) -> Result<T, (usize, String)> {
+        let cut = |line| (line, format!("the recording was cut: {expected}"));
+        let (index, line) = self.lines.next().ok_or_else(|| cut(self.last + 1))?;
+        self.last = index + 1;
+        let whole = line.strip_suffix('\n').ok_or_else(|| cut(self.last))?;
+        serde_json::from_str(whole).map_err(|error| (self.last, format!("{expected}: {error}")))
+    }
+}
+
+/// What several backends record into.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    cases: Arc<Mutex<BTreeMap<Name, Vec<Recorded>>>>,
+}
+
+impl Recorder {
+    /// What was recorded of the backend.
+    #[must_use]
+    pub fn recording(&self, identity: &Identity, features: &Features) -> Recording {
+        let cases = self.cases.lock().map(|cases| cases.clone()).unwrap_or_default();
+        Recording { identity: identity.clone(), features: features.clone(), cases }
+    }
+
+    fn keep(&self, case: &Name, recorded: impl IntoIterator<Item = Recorded>) {
+        // A panic while the lock is held is impossible: nothing but this happens under it.
+        if let Ok(mut cases) = self.cases.lock() {
+            cases.entry(Name::clone(case)).or_default().extend(recorded);
+        }
+    }
+}
+
+/// A backend whose calls are recorded.
+pub struct Traced<B> {
+    inner: B,
+    recorder: Recorder,
+    case: Name,
+}
+
+impl<B: Backend> Traced<B> {
+    /// `inner`, recorded.
+    #[must_use]
+    pub fn new(inner: B, recorder: Recorder) -> Self {
+        Self { inner, recorder, case: "".into() }
+    }
+}
+
+impl<B: Backend> Backend for Traced<B> {
+    fn identify(&self) -> Identity {
+        self.inner.identify()
+    }
+
+    fn features(&self) -> &Features {
+        self.inner.features()
+    }
+
+    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
+        self.case = Name::clone(&settings.case);
+        self.inner.reset(settings)?;
+        self.recorder.keep(&self.case, []);
+        Ok(())
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        let answer = self.inner.apply(op);
+        self.recorder.keep(&self.case, [Recorded::of(op, &answer)]);
+        answer
+    }
+
+    fn apply_all(&mut self, ops: &[Op]) -> Result<Vec<Observation>, BackendFault> {
+        match self.inner.apply_all(ops) {
+            Ok(observations) => {
+                let answers = ops.iter().zip(&observations);
+                let recorded = answers.map(|(op, seen)| Recorded::of(op, &Ok(seen.clone())));
+                self.recorder.keep(&self.case, recorded);
+                Ok(observations)
+            }
+            // Which of them it was is not known: the last one stands for all.
+            Err(fault) => {
+                let last = ops.last().map(|op| Recorded::of(op, &Err(fault.clone())));
+                self.recorder.keep(&self.case, last);
+                Err(fault)
+            }
+        }
+    }
+}

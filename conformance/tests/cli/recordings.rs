@@ -1,0 +1,172 @@
+//! Recording a machine, playing the recording, and comparing two machines.
+
+use rstest::rstest;
+
+use crate::MIXED;
+use crate::common::Folder;
+
+/// Connects, and asks a socket that nobody redirected.
+const CALLS: &str = "\
+schema: wfp-conformance/scenario/v1
+hosts: {server: {listen: [443]}}
+processes: {app: {}}
+cases:
+  - id: asks
+    steps:
+      - {name: idle, process: app, op: {socket: {}}}
+      - {name: s, process: app, op: {socket: {}}}
+      - {process: app, op: {connect: {socket: s, to: 'server:443'}}}
+      - process: app
+        op: {query-records: {socket: s, out: {length: 100}}}
+        expect: {profile: records-not-redirected}
+  - id: sends
+    steps:
+      - {name: s, process: app, op: {socket: {}}}
+      - {process: app, op: {connect: {socket: s, to: 'server:443'}}}
+";
+
+fn recorded() -> Folder {
+    let folder = Folder::with("mine.yaml", CALLS);
+    let called = folder.call(&["run", "mine.yaml", "--seed", "1", "--record", "mine.trace"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+    folder
+}
+
+#[test]
+fn recording_is_played_with_the_same_verdicts_and_leaves_the_model_alone() {
+    let folder = Folder::with("mine.yaml", MIXED);
+    let run = |backend: &str, file: &str| {
+        let report = format!("json={file}");
+        let args = ["run", "mine.yaml", "--seed", "1", "--record", "again.trace", "--report", &report];
+        let called = folder.call(&[&args[..], &["--backend", backend]].concat());
+        assert_eq!(called.exit, 1, "{}", called.stderr);
+        (folder.read("again.trace"), crate::masked(&folder.read(file)))
+    };
+    let (trace, report) = run("sim", "here.json");
+    folder.write("sim.trace", &trace);
+    assert_eq!(run("replay:sim.trace", "there.json"), (trace, report));
+}
+
+#[test]
+fn recording_of_several_jobs_is_that_of_one() {
+    let folder = Folder::new();
+    let record = |jobs, file| {
+        let called =
+            folder.call(&["run", "--seed", "1", "--filter", "sockets/", "--jobs", jobs, "--record", file]);
+        assert_eq!(called.exit, 0, "{}", called.stderr);
+    };
+    record("1", "one.trace");
+    record("4", "four.trace");
+    assert_eq!(folder.read("one.trace"), folder.read("four.trace"));
+}
+
+#[test]
+fn case_that_was_not_recorded_or_asks_otherwise_is_skipped() {
+    let folder = recorded();
+    let more = CALLS.replace("length: 100", "length: 99").replace("id: sends", "id: new");
+    folder.write("mine.yaml", more);
+    let called = folder.call(&["run", "mine.yaml", "--backend", "replay:mine.trace"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+    let skipped = [
+        "skip asks  the backend does not support `query-records` as call 15: `query-records` was recorded there",
+        "skip new  the backend does not support this case: it was not recorded",
+    ];
+    for line in skipped {
+        assert!(called.stdout.contains(line), "{}", called.stdout);
+    }
+}
+
+#[rstest]
+#[case::no_recording(
+    "what\n",
+    "1: a recording starts with a line that has its schema: expected value at line 1 column 1"
+)]
+#[case::nothing("", "1: the recording was cut: a recording starts with a line that has its schema")]
+fn what_is_no_recording_is_told(#[case] text: &str, #[case] what: &str) {
+    let folder = Folder::with("mine.yaml", CALLS);
+    folder.write("bad.trace", text);
+    let called =
+        folder.call(&["run", "mine.yaml", "--backend", "replay:bad.trace", "--report", "json=r.json"]);
+    assert_eq!(
+        (called.exit, called.stdout.as_str(), called.stderr),
+        (2, "", format!("error: bad.trace:{what}\n"))
+    );
+    assert!(!folder.path().join("r.json").exists());
+}
+
+#[test]
+fn recording_that_was_cut_anywhere_is_told_from_a_whole_one() {
+    let folder = recorded();
+    let whole = folder.read("mine.trace");
+    let cuts = whole.match_indices('\n').flat_map(|(end, _)| [end - 1, end, end + 1]);
+    for cut in cuts.filter(|cut| *cut < whole.len()) {
+        folder.write("cut.trace", &whole[..cut]);
+        let called = folder.call(&["run", "mine.yaml", "--backend", "replay:cut.trace"]);
+        assert_eq!((called.exit, called.stdout.as_str()), (2, ""), "cut at {cut}");
+        assert!(called.stderr.contains("the recording was cut"), "cut at {cut}: {}", called.stderr);
+    }
+}
+
+#[test]
+fn recording_with_more_than_it_says_or_of_another_version_is_refused() {
+    let folder = recorded();
+    let whole = folder.read("mine.trace");
+    let lines = whole.lines().count();
+    folder.write("more.trace", whole.clone() + "{}\n");
+    folder.write("newer.trace", whole.replace("trace/v1", "trace/v2"));
+    folder.write("other.trace", whole.replacen("\"calls\"", "\"cells\"", 1));
+    for (file, start) in [
+        ("more.trace", format!("more.trace:{}: there is more than the head says", lines + 1)),
+        (
+            "newer.trace",
+            "newer.trace:1: the schema is `wfp-conformance/trace/v2`, and not `wfp-conformance/trace/v1`"
+                .to_owned(),
+        ),
+        (
+            "other.trace",
+            "other.trace:2: a line with the name of a case is expected: unknown field `cells`".to_owned(),
+        ),
+    ] {
+        let called = folder.call(&["run", "mine.yaml", "--backend", &format!("replay:{file}")]);
+        assert_eq!(called.exit, 2);
+        assert!(called.stderr.starts_with(&format!("error: {start}")), "{}", called.stderr);
+    }
+}
+
+#[test]
+fn recording_that_is_not_there_is_bad_usage_and_one_that_cannot_be_written_exits_with_5() {
+    let folder = Folder::with("mine.yaml", CALLS);
+    let called = folder.call(&["run", "mine.yaml", "--backend", "replay:none.trace"]);
+    assert_eq!(called.exit, 2);
+    assert!(called.stderr.starts_with("error: none.trace cannot be read: "), "{}", called.stderr);
+    let called = folder.call(&["run", "mine.yaml", "--record", "no/folder.trace"]);
+    let error = "error: no/folder.trace could not be written: there is no folder no\n";
+    assert_eq!((called.exit, called.stderr.as_str()), (5, error));
+}
+
+#[test]
+fn two_that_answer_alike_do_not_differ() {
+    let folder = recorded();
+    for backend in ["diff:sim,sim", "diff:sim,replay:mine.trace"] {
+        let called = folder.call(&["run", "mine.yaml", "--backend", backend]);
+        assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+    }
+}
+
+#[test]
+fn difference_is_shown_with_both_answers_and_the_fewest_calls_up_to_it() {
+    let folder = recorded();
+    let agent = format!("exec:'{}' agent --backend sim", env!("CARGO_BIN_EXE_wfp-conformance"));
+    let traced = folder.read("mine.trace");
+    // A machine that leaves the word alone where the model stores 0, or the other way round.
+    let answer = "{\"outcome\":{\"error\":\"WSAEINVAL\"}";
+    assert_eq!(traced.matches(answer).count(), 1, "{traced}");
+    folder.write("other.trace", traced.replace(answer, "{\"outcome\":{\"error\":\"WSAEOPNOTSUPP\"}"));
+    let called =
+        folder.call(&["run", "mine.yaml", "--seed", "1", "--backend", "diff:sim,replay:other.trace"]);
+    assert_eq!(called.exit, 1, "{}", called.stderr);
+    insta::assert_snapshot!("difference", called.stdout.split_once(" in 0.").unwrap().0);
+
+    let same = folder.call(&["run", "mine.yaml", "--backend", &format!("diff:sim,{agent}")]);
+    assert_eq!((same.exit, same.stderr.as_str()), (0, ""), "{}", same.stdout);
+}
