@@ -89,7 +89,7 @@ pub(super) struct Run {
     /// Only cases whose name contains TEXT; repeatable, any of them.
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Vec<String>,
-    /// Write a report, whole or not at all: json=FILE, junit=FILE, markdown=FILE; repeatable.
+    /// Write a report, whole or not at all: json=FILE, junit=FILE, markdown=FILE, html=FILE; repeatable.
     #[arg(long, value_name = "FORMAT=FILE")]
     pub(super) report: Vec<ReportTo>,
     /// What the backend is known to do otherwise than the documents say.

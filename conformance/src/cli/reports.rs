@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::report_file::write_whole;
 use super::{Exit, Stop};
-use crate::run::{MARKDOWN_LIMIT, Report};
+use crate::run::{HtmlPage, MARKDOWN_LIMIT};
 use crate::yaml::nearest;
 
 /// A report that is asked for.
@@ -21,11 +21,12 @@ enum Form {
     Json,
     Junit,
     Markdown,
+    Html,
 }
 
 impl Form {
-    const ALL: [(&str, Self); 3] =
-        [("json", Self::Json), ("junit", Self::Junit), ("markdown", Self::Markdown)];
+    const ALL: [(&str, Self); 4] =
+        [("json", Self::Json), ("junit", Self::Junit), ("markdown", Self::Markdown), ("html", Self::Html)];
 }
 
 impl FromStr for ReportTo {
@@ -48,18 +49,25 @@ impl FromStr for ReportTo {
     }
 }
 
+/// Whether one of them shows the calls of each case.
+pub(super) fn shows_calls(asked: &[ReportTo]) -> bool {
+    asked.iter().any(|to| to.form == Form::Html)
+}
+
 /// Writes each report that is asked for. One that cannot be written keeps no other from its file.
 ///
 /// # Errors
 /// Those that could not be written, and why.
-pub(super) fn write(report: &Report, asked: &[ReportTo]) -> Result<(), Stop> {
+pub(super) fn write(page: &HtmlPage<'_>, asked: &[ReportTo]) -> Result<(), Stop> {
     let failed: Vec<String> =
-        asked.iter().filter_map(|to| write_whole(&to.file, render(report, to)).err()).collect();
+        asked.iter().filter_map(|to| write_whole(&to.file, render(page, to)).err()).collect();
     if failed.is_empty() { Ok(()) } else { Err(Stop::Because(Exit::Output, failed.join("; "))) }
 }
 
-fn render(report: &Report, to: &ReportTo) -> Result<String, String> {
+fn render(page: &HtmlPage<'_>, to: &ReportTo) -> Result<String, String> {
+    let report = page.report;
     match to.form {
+        Form::Html => page.render().map_err(|error| error.to_string()),
         Form::Json => report.to_json().map_err(|error| error.to_string()),
         Form::Junit => report.to_junit().map_err(|error| error.to_string()),
         Form::Markdown => {

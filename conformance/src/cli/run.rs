@@ -7,11 +7,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::args::{Run, TraceName};
 use super::report_file::write_whole;
 use super::{Exit, Stop, load, reports, stdout};
+use crate::SimBackend;
 use crate::backends::{self, BackendName, Making};
 use crate::expectations::Expectations;
 use crate::record::{Recorder, Traced};
-use crate::run::{Options, Report, Summary, TraceForm};
-use crate::vocabulary::{Backend, BackendFault};
+use crate::run::{HtmlPage, Options, Report, Summary, TraceForm};
+use crate::scenario::Suite;
+use crate::vocabulary::{Backend, BackendFault, Identity};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     let profile = crate::profile_file::load(&args.inputs.profile)?;
@@ -47,7 +49,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         seed: args.seed.unwrap_or_else(fresh_seed),
         jobs: jobs(args.jobs),
         expectations,
-        trace: trace.is_some(),
+        trace: trace.is_some() || reports::shows_calls(&args.report),
     };
     let recorder = Recorder::default();
     let first = Mutex::new(Some(first));
@@ -72,7 +74,9 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         styled: std::io::stdout().is_terminal(),
     };
     let report = Report::new(&suite, &runs, &options, &identity, &features);
-    let written = reports::write(&report, &args.report);
+    let model = beside(args, &suite, &options, &identity)?;
+    let page = HtmlPage { report: &report, model: model.as_ref(), suite: &suite, runs: &runs };
+    let written = reports::write(&page, &args.report);
     let traced = match &args.record {
         Some(file) => write_whole(file, recorder.recording(&identity, &features).to_text())
             .map_err(|message| Stop::Because(Exit::Output, message)),
@@ -85,6 +89,19 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     written.and(traced)?;
     let failed = !unused.is_empty() || runs.iter().any(|run| run.status.fails());
     Ok(if failed { Exit::Failed } else { Exit::Success })
+}
+
+/// What the model answers, for a report that shows it beside what another backend does.
+fn beside(args: &Run, suite: &Suite, options: &Options, other: &Identity) -> Result<Option<Report>, Stop> {
+    let model = SimBackend::new(options.profile.clone());
+    let identity = model.identify();
+    if !reports::shows_calls(&args.report) || *other == identity {
+        return Ok(None);
+    }
+    let options = Options { trace: false, expectations: Expectations::default(), ..options.clone() };
+    let new_backend = || Ok(Box::new(SimBackend::new(options.profile.clone())) as Box<dyn Backend>);
+    let runs = crate::run::run(suite, &options, &new_backend).map_err(|fault| broke(&fault))?;
+    Ok(Some(Report::new(suite, &runs, &options, &identity, model.features())))
 }
 
 fn broke(fault: &BackendFault) -> Stop {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use wfp_sim::Profile;
 
 pub use case::run_case;
-pub use report::{MARKDOWN_LIMIT, Report, RequirementStatus};
+pub use report::{HtmlPage, MARKDOWN_LIMIT, Report, RequirementStatus};
 pub use summary::Summary;
 pub use trace::{diagram, hops};
 

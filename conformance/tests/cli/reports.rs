@@ -1,9 +1,10 @@
-//! `--report` in its other forms: JUnit, Markdown, and several at once.
+//! `--report` in its other forms: JUnit, Markdown, HTML, and several at once.
 
 use rstest::rstest;
+use serde_json::json;
 
-use crate::MIXED;
 use crate::common::Folder;
+use crate::{MIXED, masked};
 
 /// One case passes, one fails, and one is skipped on Windows 7.
 const OLD: &str = "\
@@ -135,6 +136,73 @@ fn summary_of_a_step_is_left_alone_where_nobody_asks() {
     assert_eq!(folder.read("summary.md"), "what was said before");
 }
 
+/// The data in a page.
+fn data(page: &str) -> serde_json::Value {
+    let (_, data) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap()
+}
+
+const CALLS: &str = "\
+schema: wfp-conformance/scenario/v1
+hosts: {server: {listen: [443]}}
+processes: {app: {}}
+cases:
+  - id: calls
+    steps:
+      - {process: app, name: s, op: {socket: {}}}
+      - follow: {from: app, to: 'server:443'}
+      - {process: app, op: {connect: {socket: s, to: 'server:443'}}}
+      - {process: app, op: {close: {socket: s}}}
+";
+
+#[test]
+fn page_has_the_steps_of_each_case_with_what_was_called_and_seen() {
+    let folder = Folder::with("mine.yaml", CALLS);
+    let called = folder.call(&["run", "mine.yaml", "--report", "html=report.html"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+    let data = data(&folder.read("report.html"));
+    let [before, followed, after] = data["cases"][0]["parts"].as_array().unwrap().as_slice() else {
+        panic!("{data}")
+    };
+    assert_eq!(before["lanes"], json!([{"name": "app"}, {"name": "Windows"}]));
+    let call =
+        |step: u32, text: &str| json!({"step": step, "from": 0, "to": 1, "text": text, "seen": "success"});
+    assert_eq!(before["items"], json!([call(1, "socket")]));
+    assert_eq!(after["items"], json!([call(3, "connect server:443"), call(4, "close")]));
+    assert_eq!((&followed["step"], &followed["lanes"][2]["name"]), (&json!(2), &json!("server:443")));
+    assert_eq!(
+        followed["items"],
+        json!([
+            {"from": 0, "to": 1, "text": "connect 1 to server:443 over IPv4, no records"},
+            {"from": 1, "to": 2, "text": "accepted"},
+            {"over": [0, 2], "lines": ["reached after 1 connect"]},
+        ])
+    );
+    let source = data["sources"][0].as_str().unwrap();
+    assert!(source.starts_with("id: calls\n    steps:\n"), "{source}");
+    assert_eq!(data["cases"][0]["source"], 0);
+}
+
+#[test]
+fn page_changes_neither_the_other_reports_nor_what_is_printed() {
+    let folder = Folder::with("mine.yaml", CALLS);
+    let run = |reports: &[&str]| {
+        let called = folder.call(&[&["run", "mine.yaml", "--seed", "1"], reports].concat());
+        (masked(&folder.read("report.json")), called.stdout.split(" in ").next().unwrap().to_owned())
+    };
+    let alone = run(&["--report", "json=report.json"]);
+    assert_eq!(run(&["--report", "json=report.json", "--report", "html=report.html"]), alone);
+}
+
+#[test]
+fn page_of_the_whole_suite_is_not_too_large_for_a_browser() {
+    let folder = Folder::new();
+    folder.call(&["run", "--report", "html=report.html"]);
+    let page = folder.read("report.html");
+    assert!(page.len() < 10_000_000, "{} bytes", page.len());
+    assert!(data(&page)["cases"].as_array().unwrap().len() > 3_000);
+}
+
 #[test]
 fn report_that_cannot_be_written_is_named_and_keeps_no_other_from_its_file() {
     let folder = Folder::with("mine.yaml", MIXED);
@@ -151,6 +219,7 @@ fn report_that_cannot_be_written_is_named_and_keeps_no_other_from_its_file() {
 #[case("json")]
 #[case("junit")]
 #[case("markdown")]
+#[case("html")]
 fn report_on_a_full_disk_exits_with_5_and_one_message(#[case] form: &str) {
     let folder = Folder::with("mine.yaml", MIXED);
     let called = folder.call(&["run", "mine.yaml", "--report", &format!("{form}=/dev/full")]);
@@ -163,11 +232,11 @@ fn report_on_a_full_disk_exits_with_5_and_one_message(#[case] form: &str) {
 #[rstest]
 #[case::misspelt(
     "junti=a",
-    "there is no report `junti`, only json, junit or markdown; did you mean `junit`?"
+    "there is no report `junti`, only json, junit, markdown or html; did you mean `junit`?"
 )]
-#[case::unknown("pdf=a", "there is no report `pdf`, only json, junit or markdown")]
-#[case::no_file("junit=", "a report is written as FORMAT=FILE; FORMAT is json, junit or markdown")]
-#[case::no_form("a.xml", "a report is written as FORMAT=FILE; FORMAT is json, junit or markdown")]
+#[case::unknown("pdf=a", "there is no report `pdf`, only json, junit, markdown or html")]
+#[case::no_file("junit=", "a report is written as FORMAT=FILE; FORMAT is json, junit, markdown or html")]
+#[case::no_form("a.xml", "a report is written as FORMAT=FILE; FORMAT is json, junit, markdown or html")]
 fn report_in_no_known_form_is_refused_with_those_that_there_are(#[case] report: &str, #[case] why: &str) {
     let folder = Folder::with("mine.yaml", MIXED);
     let called = folder.call(&["run", "mine.yaml", "--report", report]);

@@ -19,7 +19,6 @@ use crate::common::Folder;
 #[case::fail_fast(&["run", "mine.yaml", "--fail-fast"])]
 #[case::report_without_format(&["run", "mine.yaml", "--report", "report.json"])]
 #[case::report_without_file(&["run", "mine.yaml", "--report", "json="])]
-#[case::html(&["run", "mine.yaml", "--report", "html=report.html"])]
 #[case::one_report_of_two(&["run", "mine.yaml", "--report", "json=report.json", "--report", "pdf=report.pdf"])]
 #[case::unknown_backend(&["run", "mine.yaml", "--backend", "simm"])]
 #[case::exec_without_command(&["run", "mine.yaml", "--backend", "exec:"])]

@@ -1,6 +1,7 @@
 //! What a run found, as data. As JSON it is the report that scripts read, schema `wfp-conformance/report/v1`; the other
 //! forms are made from the same data.
 
+mod html;
 mod junit;
 mod markdown;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod sample;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use html::HtmlPage;
 pub use markdown::MARKDOWN_LIMIT;
 
 use indexmap::IndexMap;
@@ -112,6 +114,22 @@ struct OutcomeReport {
     cycle: Option<Cycle>,
 }
 
+impl fmt::Display for OutcomeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {} {}",
+            self.end,
+            self.connects,
+            if self.connects == 1 { "connect" } else { "connects" }
+        )?;
+        match &self.cycle {
+            Some(cycle) => write!(f, ": {} ({})", cycle.services.join(" -> "), cycle.why),
+            None => Ok(()),
+        }
+    }
+}
+
 impl OutcomeReport {
     fn of(ending: &Ending) -> Self {
         Self { end: ending.end.name(), connects: ending.connects, cycle: ending.cycle.clone() }
@@ -141,6 +159,19 @@ pub enum RequirementStatus {
     Skipped,
     /// No case covers it.
     Uncovered,
+}
+
+impl RequirementStatus {
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Broken => "broken",
+            Self::Skipped => "skipped",
+            Self::Uncovered => "uncovered",
+        }
+    }
 }
 
 impl Report {
@@ -204,6 +235,10 @@ impl Report {
             cases,
             requirements: requirements(suite, runs),
         }
+    }
+
+    fn requirement(&self, id: &str) -> Option<&RequirementReport> {
+        self.requirements.iter().find(|requirement| requirement.id == id)
     }
 
     /// The report as JSON, with a line break at its end.

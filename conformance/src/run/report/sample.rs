@@ -2,7 +2,7 @@
 
 use super::*;
 
-const ODD: &str = "a|b `c` </script><b> &amp; \"d\" %41\u{1b}[31m\u{ffff}";
+pub(super) const ODD: &str = "a|b `c` </script><b> &amp; \"d\" %41\u{1b}[31m\u{ffff}";
 
 pub(super) fn report() -> Report {
     let mut report = Report {

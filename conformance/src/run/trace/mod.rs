@@ -24,7 +24,9 @@ use crate::vocabulary::{
 pub(super) fn sequences(events: &[Event]) -> impl Iterator<Item = Sequence> {
     let are_calls = |one: &Event, next: &Event| matches!((one, next), (Event::Called(_), Event::Called(_)));
     events.chunk_by(are_calls).map(|chunk| match chunk {
-        [Event::Followed(followed)] => Sequence::of(&followed.ending),
+        [Event::Followed(followed)] => {
+            Sequence { step: Some(followed.step), ..Sequence::of(&followed.ending) }
+        }
         calls => Sequence::of_calls(calls),
     })
 }

@@ -21,6 +21,9 @@ const ENGINE: usize = 1;
 /// A sequence diagram.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(in crate::run) struct Sequence {
+    /// The number of the step whose connection it is; none for calls, which know their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::run) step: Option<usize>,
     pub(in crate::run) lanes: Vec<Lane>,
     pub(in crate::run) items: Vec<Item>,
 }
@@ -69,7 +72,7 @@ impl Sequence {
     /// A followed connection.
     pub(in crate::run) fn of(ending: &Ending) -> Self {
         let Some(first) = ending.hops.first() else { return Self::default() };
-        let mut sequence = Self { lanes: lanes(first, &ending.hops), items: Vec::new() };
+        let mut sequence = Self { step: None, lanes: lanes(first, &ending.hops), items: Vec::new() };
         let round = round(ending);
         let (before, round) = ending.hops.split_at(ending.hops.len() - round.len());
         let mut items: Vec<Item> =
@@ -121,7 +124,7 @@ impl Sequence {
                 }
             }
         }
-        Self { lanes, items }
+        Self { step: None, lanes, items }
     }
 
     fn hop(&self, number: usize, report: &HopReport) -> Vec<Item> {
