@@ -68,6 +68,7 @@ mod child;
 pub mod cli;
 pub mod clients;
 pub mod diff;
+pub mod driver_adapter;
 pub mod exec;
 pub mod expectations;
 pub mod follow;

@@ -11,8 +11,8 @@ use std::process::Command;
 use rstest::rstest;
 use wfp_conformance::WindowsBackend;
 use wfp_conformance::vocabulary::{
-    Backend as _, BackendFault, Call, Feature, HostSpec, Observation, Op, Outcome, ProcessSpec, SetUp,
-    Settings, Word,
+    Backend as _, BackendFault, Call, CalloutSpec, DecisionSpec, Feature, HostSpec, Match, Observation, Op,
+    Outcome, ProcessSpec, RedirectTo, RuleSpec, SetUp, Settings, StateName, Word,
 };
 use wfp_sim::{Profile, WinsockError};
 
@@ -242,6 +242,126 @@ fn a_machine_has_what_it_was_seen_to_have() {
     assert!(os.contains("Windows "), "{os}");
 }
 
+#[test]
+fn an_overlapped_code_tells_its_end_through_event_result_routine_and_port() {
+    let mut machine = Machine::new();
+    machine.all(&[("app", "socket", r#"{"socket": {}}"#)]);
+    let begun =
+        |outcome: &Outcome| matches!(outcome, Outcome::Ok | Outcome::Error(WinsockError::WSA_IO_PENDING));
+    let out = r#", "out": {"length": 4}, "overlapped": "#;
+    let with_event = machine.make("app", "one", &ioctl(FIONREAD, &format!("{out}{{}}")));
+    assert!(begun(&with_event.outcome), "{with_event}");
+    let result = machine.make("app", "", r#"{"get-result": {"of": "one", "wait": true}}"#);
+    // Wine 8.0 stores the bytes, and tells of none.
+    let is_told = |bytes| matches!(bytes, Some(Word::Value(0 | 4)));
+    assert!(result.is_ok() && is_told(result.bytes_returned), "{result}");
+    assert_eq!(machine.make("app", "", r#"{"event-state": {"of": "one"}}"#).signaled, Some(true));
+
+    let routine = format!(r#"{out}{{"event": false, "routine": "valid"}}"#);
+    let with_routine = machine.make("app", "two", &ioctl(FIONREAD, &routine));
+    assert!(begun(&with_routine.outcome), "{with_routine}");
+    let inside = r#"{"alertable-wait": {"inside": [{"op": {"local-name": {"socket": "socket"}}}]}}"#;
+    let waited = machine.make("app", "", inside);
+    let called: Vec<_> =
+        waited.called.iter().map(|(name, told)| (&**name, is_told(told.bytes_returned))).collect();
+    assert_eq!(called, [("two", true)]);
+    assert_eq!(waited.inside.len(), 1);
+
+    machine.all(&[
+        ("app", "port", r#"{"create-port": {}}"#),
+        ("app", "", r#"{"associate": {"socket": "socket", "port": "port"}}"#),
+    ]);
+    let none = machine.make("app", "", r#"{"dequeue": {"port": "port"}}"#);
+    assert_eq!(none.outcome, code(WinsockError::WAIT_TIMEOUT));
+    let to_port = machine.make("app", "three", &ioctl(FIONREAD, &format!(r#"{out}{{"event": false}}"#)));
+    assert!(begun(&to_port.outcome), "{to_port}");
+    let (name, told) = machine.make("app", "", r#"{"dequeue": {"port": "port"}}"#).completed.unwrap();
+    assert_eq!((&*name, is_told(told.bytes_returned)), ("three", true));
+}
+
+#[test]
+fn extension_functions_connect_and_accept() {
+    let mut machine = Machine::new();
+    machine.all(&[
+        ("far", "listening", r#"{"socket": {}}"#),
+        ("far", "", r#"{"bind": {"socket": "listening", "to": "any:443"}}"#),
+        ("far", "", r#"{"listen": {"socket": "listening"}}"#),
+        ("far", "accepted", r#"{"socket": {}}"#),
+        ("app", "dialling", r#"{"socket": {}}"#),
+    ]);
+    let accept = r#"{"accept-ex": {"socket": "listening", "into": "accepted"}}"#;
+    assert_eq!(machine.make("far", "accept", accept).outcome, Outcome::Pending);
+    let dial = r#"{"connect": {"socket": "dialling", "to": "server:443", "ex": true}}"#;
+    assert_eq!(machine.make("app", "", dial).outcome, code(WinsockError::WSAEINVAL));
+    machine.all(&[
+        ("app", "", r#"{"bind": {"socket": "dialling", "to": "any:0"}}"#),
+        ("app", "connect", dial),
+        ("app", "", r#"{"update-connect-context": {"socket": "dialling"}}"#),
+        ("far", "", r#"{"wait": {"for": ["accept"]}}"#),
+        ("far", "", r#"{"update-accept-context": {"socket": "accepted", "listening": "listening"}}"#),
+    ]);
+    let address = machine.make("far", "", r#"{"peer-name": {"socket": "accepted"}}"#).address.unwrap();
+    assert_eq!(address.to_string(), "local:*");
+}
+
+#[test]
+fn a_condition_function_decides_about_a_connection_and_makes_calls() {
+    let mut machine = Machine::new();
+    machine.all(&[
+        ("far", "listening", r#"{"socket": {}}"#),
+        ("far", "", r#"{"bind": {"socket": "listening", "to": "any:443"}}"#),
+        ("far", "", r#"{"listen": {"socket": "listening"}}"#),
+        ("app", "dialling", r#"{"socket": {}}"#),
+        ("app", "", r#"{"connect": {"socket": "dialling", "to": "server:443"}}"#),
+    ]);
+    let call = r#"{"accept-conditionally": {"socket": "listening", "decides": "reject",
+        "inside": [{"op": {"local-name": {"socket": "listening"}}}]}}"#;
+    let rejected = machine.make("far", "accepted", call);
+    assert_eq!(rejected.outcome, code(WinsockError::WSAECONNREFUSED));
+    assert_eq!(rejected.inside[0].address.as_ref().unwrap().to_string(), "any:443");
+}
+
+#[test]
+fn a_driver_is_told_of_each_callout_and_asked_to_remove_what_it_installed() {
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    let drive = if folder.starts_with('/') { "Z:" } else { "" };
+    let folder = format!("{drive}{folder}").replace('/', "\\");
+    let (driver, log) = (format!("{folder}\\driver.bat"), format!("{folder}\\driver.log"));
+    let script = format!(
+        "@echo off\r\necho %1>>{log}\r\nif %1==describe goto describe\r\n\
+         echo {{\"id\": \"one\"}}\r\ngoto end\r\n\
+         :describe\r\necho {{\"schema\": \"wfp-conformance/driver/v1\", \"name\": \"pretends\"}}\r\n:end\r\n"
+    );
+    std::fs::write(&driver, script).unwrap();
+    let _ = std::fs::remove_file(&log);
+    let command = format!("cmd /c '{driver}'");
+    let mut machine = Machine(WindowsBackend::with_program(Path::new(PROGRAM), Some(&command)).unwrap());
+    machine.set_up();
+    assert!(machine.0.features().contains(&Feature::Redirect));
+    assert!(!machine.0.features().contains(&Feature::MultiVendor));
+    let rule = |state, does| RuleSpec {
+        layers: Vec::new(),
+        states: vec![state],
+        processes: Vec::new(),
+        r#match: Match::default(),
+        r#do: does,
+    };
+    let (redirects, permits) = (DecisionSpec::Redirect, DecisionSpec::Permit);
+    let does = [redirects, permits, redirects, permits];
+    let proxy = "loopback:1001".parse().unwrap();
+    let spec = CalloutSpec {
+        redirect: Some(RedirectTo { process: Some("other".into()), ipv4: Some(proxy), ipv6: None }),
+        rules: StateName::ALL.into_iter().zip(does).map(|(state, does)| rule(state, does)).collect(),
+        ..CalloutSpec::new("mine".into())
+    };
+    let call = Call::SetUp(SetUp::InstallCallout(spec.into()));
+    let installed = machine.0.apply(&Op { process: "mine".into(), thread: 0, name: None, call }).unwrap();
+    assert_eq!(installed.outcome, Outcome::Ok);
+    machine.set_up();
+    let asked = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(asked.split_whitespace().collect::<Vec<_>>(), ["describe", "install", "remove"]);
+}
+
 /// What Wine tells of every `WSAIoctl`, so that it is seen what the system was really asked.
 #[test]
 fn each_op_asks_with_its_own_code_and_with_the_lengths_that_it_says() {
@@ -273,9 +393,11 @@ fn each_op_asks_with_its_own_code_and_with_the_lengths_that_it_says() {
     let script = format!(
         "WINEDEBUG=+winsock wine {PROGRAM} process < {requests} 2>&1 | cat > /dev/tcp/127.0.0.1/{port}"
     );
-    Command::new(r"\\?\unix\bin\bash").args(["-c", &script]).spawn().unwrap();
+    let mut bash = Command::new(r"\\?\unix\bin\bash").args(["-c", &script]).spawn().unwrap();
     let mut told = Vec::new();
     listener.accept().unwrap().0.read_to_end(&mut told).unwrap();
+    // Wine need not know how a program of Unix ended.
+    let _ = bash.wait();
     let trace = String::from_utf8_lossy(&told).into_owned();
     let seen: Vec<&str> = trace
         .lines()

@@ -1,6 +1,6 @@
 //! The machine as the runner sees it: which process has what, and who is asked.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use wfp_sim::WinsockError;
 
 use super::ground::{Ground, host_of};
+use super::redirection::{self, Player};
 use super::wire::{Answer, Asked, Bytes, ProcessIdentity, Request};
 use crate::child::{Child, ChildError};
+use crate::driver_adapter::{DriverAdapter, Installed};
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Endpoint, Feature, Features, HostSpec, Identity, LOCAL, Name, Observation,
-    Op, OptionLevel, Outcome, Place, ProcessSpec, Role, SetUp, Settings, SocketFamily,
+    Backend, BackendFault, Call, CalloutSpec, Endpoint, Feature, Features, HostSpec, Identity, LOCAL, Name,
+    Observation, Op, OptionLevel, Outcome, Place, ProcessSpec, Role, SetUp, Settings, SocketFamily,
 };
 
 /// The argument that makes this program play a process of a scenario.
@@ -54,12 +56,19 @@ type Result<T> = std::result::Result<T, BackendFault>;
 /// the backend is dropped.
 pub struct WindowsBackend {
     program: PathBuf,
+    driver: Option<DriverAdapter>,
+    /// What the driver was told to redirect, by the names of callouts.
+    installed: Vec<(Name, Installed)>,
     features: Features,
     os: String,
+    /// Whether the system is one that has redirect records.
+    has_records: bool,
     /// This machine, before a scenario names anything.
     machine: Ground,
     ground: Ground,
-    hosts: HashSet<Name>,
+    hosts: BTreeSet<Name>,
+    /// Those that do not answer.
+    silent: BTreeSet<Name>,
     running: BTreeMap<Name, Running>,
     /// Processes of scenarios that have ended, and can play others in the next case.
     resting: Vec<Running>,
@@ -97,17 +106,20 @@ impl WindowsBackend {
     /// # Errors
     /// Where a process cannot be started.
     pub fn with_program(program: &Path, driver: Option<&str>) -> Result<Self> {
-        if driver.is_some() {
-            return Err(BackendFault::Broken("a driver cannot be plugged in yet".to_owned()));
-        }
+        let driver = driver.map(|command| DriverAdapter::new(command, LIMIT)).transpose()?;
+        let described = driver.as_ref().map(DriverAdapter::describe).transpose()?;
         let machine = Ground::of_this_machine();
         let mut backend = Self {
             program: program.to_owned(),
+            driver,
+            installed: Vec::new(),
             features: Features::new(),
             os: String::new(),
+            has_records: false,
             ground: machine.clone(),
             machine,
-            hosts: HashSet::from([LOCAL.into()]),
+            hosts: BTreeSet::from([LOCAL.into()]),
+            silent: BTreeSet::new(),
             running: BTreeMap::new(),
             resting: Vec::new(),
             idle: Vec::new(),
@@ -118,7 +130,13 @@ impl WindowsBackend {
             arrivals: false,
         };
         backend.features = backend.measure()?;
-        backend.rest();
+        if let Some(described) = described {
+            backend.features.insert(Feature::Redirect);
+            if described.multi_vendor {
+                backend.features.insert(Feature::MultiVendor);
+            }
+        }
+        backend.rest()?;
         Ok(backend)
     }
 
@@ -157,8 +175,9 @@ impl WindowsBackend {
                 features.insert(Feature::OriginalDestination);
             }
         }
-        // Windows 8 and later have the codes. What says that it is newer, and does not know them, is to be found out.
-        features.insert(Feature::RedirectRecords);
+        if self.has_records {
+            features.insert(Feature::RedirectRecords);
+        }
         Ok(features)
     }
 
@@ -176,8 +195,8 @@ impl WindowsBackend {
         };
         let mut running = Running { child, pid: 0, host: Name::clone(&host) };
         let answer = running.ask(&Request::Begin { host }, LIMIT).map_err(|error| error.fault(name))?;
-        if let Some(ProcessIdentity { pid, os }) = answer.identity {
-            (running.pid, self.os) = (pid, os);
+        if let Some(ProcessIdentity { pid, os, has_records }) = answer.identity {
+            (running.pid, self.os, self.has_records) = (pid, os, has_records);
         }
         self.running.insert(Name::clone(name), running);
         Ok(())
@@ -185,12 +204,11 @@ impl WindowsBackend {
 
     fn set_up(&mut self, name: &Name, part: &SetUp) -> Result<Observation> {
         match part {
-            SetUp::AddHost(HostSpec { silent: true, name }) => {
-                let what = format!("a host that is silent (`{name}`): every host is this machine");
-                return Err(BackendFault::Unsupported(what));
-            }
-            SetUp::AddHost(host) => {
-                self.hosts.insert(Name::clone(&host.name));
+            SetUp::AddHost(HostSpec { name, silent }) => {
+                self.hosts.insert(Name::clone(name));
+                if *silent {
+                    self.silent.insert(Name::clone(name));
+                }
             }
             SetUp::StartProcess(ProcessSpec { wow64: true, .. }) => {
                 return Err(BackendFault::Unsupported("32-bit programs".to_owned()));
@@ -205,15 +223,45 @@ impl WindowsBackend {
                 self.known_host(&spec.host)?;
                 self.start(name, Name::clone(&spec.host))?;
             }
-            SetUp::InstallCallout(spec) => {
-                let what = format!("the callout `{}` without a driver (`--driver`)", spec.name);
-                return Err(BackendFault::Unsupported(what));
-            }
+            SetUp::InstallCallout(spec) => self.install(spec)?,
             SetUp::AddFilter { .. } => {
                 return Err(BackendFault::Unsupported("filters of its own".to_owned()));
             }
         }
         Ok(Observation::new(Outcome::Ok))
+    }
+
+    /// Lets the driver redirect as a callout does.
+    fn install(&mut self, spec: &CalloutSpec) -> Result<()> {
+        let Some(driver) = &self.driver else {
+            let what = format!("the callout `{}` without a driver (`--driver`)", spec.name);
+            return Err(BackendFault::Unsupported(what));
+        };
+        let player =
+            |(name, running): (&Name, &Running)| Player { name: Name::clone(name), pid: running.pid };
+        let players: Vec<Player> = self.running.iter().map(player).collect();
+        let hosts: Vec<Name> = self.hosts.iter().cloned().collect();
+        let image = self.program.display().to_string();
+        let redirection = redirection::of(spec, &mut self.ground, &hosts, &players, &image)?;
+        let installed = driver.install(&redirection)?;
+        self.installed.push((Name::clone(&spec.name), installed));
+        Ok(())
+    }
+
+    /// Removes what was installed for a callout, or for all.
+    fn uninstall(&mut self, callout: Option<&Name>) -> Result<()> {
+        let (mut result, mut kept) = (Ok(()), Vec::new());
+        for (name, installed) in std::mem::take(&mut self.installed) {
+            match &self.driver {
+                Some(driver) if callout.is_none_or(|callout| *callout == name) => {
+                    // Whatever comes of one, the others are not to stay.
+                    result = result.and(driver.remove(&installed));
+                }
+                _ => kept.push((name, installed)),
+            }
+        }
+        self.installed = kept;
+        result
     }
 
     fn known_host(&self, host: &Name) -> Result<()> {
@@ -229,6 +277,10 @@ impl WindowsBackend {
             let Some(endpoint) = call.endpoint() else { continue };
             let host = host_of(endpoint, host);
             self.known_host(host)?;
+            if self.silent.contains(host) {
+                let what = format!("a host that does not answer (`{host}`): every host is this machine");
+                return Err(BackendFault::Unsupported(what));
+            }
             let port = endpoint.port.unwrap_or(0);
             if port != 0 && self.ground.serve(host, port).is_none() {
                 return Err(BackendFault::Broken(format!("no port is free to stand for {endpoint}")));
@@ -267,7 +319,7 @@ impl WindowsBackend {
             processes,
             foreign,
             arrivals: self.arrivals,
-            redirects: false,
+            redirects: self.driver.is_some(),
         };
         self.arrivals |= sends(&op.call);
         let answer = self.ask(&op.process, &Request::Call(Box::new(asked)), LIMIT)?;
@@ -368,19 +420,21 @@ impl WindowsBackend {
         self.pending.retain(|_, owner| owner != name);
     }
 
-    /// Ends everything that runs.
-    fn rest(&mut self) {
+    /// Ends everything that runs, and removes what was installed.
+    fn rest(&mut self) -> Result<()> {
         for name in self.running.keys().cloned().collect::<Vec<_>>() {
             self.end(&name);
         }
         self.idle.append(&mut self.resting);
-        self.hosts = HashSet::from([LOCAL.into()]);
+        self.hosts = BTreeSet::from([LOCAL.into()]);
+        self.silent.clear();
         self.ground = self.machine.clone();
         self.sockets.clear();
         self.pending.clear();
         self.blobs.clear();
         self.sources.clear();
         self.arrivals = false;
+        self.uninstall(None)
     }
 }
 
@@ -398,14 +452,16 @@ impl Backend for WindowsBackend {
     }
 
     fn reset(&mut self, _settings: &Settings) -> Result<()> {
-        self.rest();
-        Ok(())
+        self.rest()
     }
 
     fn apply(&mut self, op: &Op) -> Result<Observation> {
         match &op.call {
             Call::SetUp(part) => self.set_up(&op.process, part),
             Call::Wait { calls, limit } => self.wait(calls, *limit),
+            Call::RemoveCallout { callout } => {
+                self.uninstall(Some(callout)).map(|()| Observation::new(Outcome::Ok))
+            }
             Call::EndProcess {} => {
                 self.process(&op.process)?;
                 self.end(&op.process);
@@ -413,6 +469,13 @@ impl Backend for WindowsBackend {
             }
             _ => self.call(op),
         }
+    }
+}
+
+impl Drop for WindowsBackend {
+    fn drop(&mut self) {
+        // There is nobody to tell of a failure.
+        let _ = self.uninstall(None);
     }
 }
 

@@ -4,6 +4,7 @@
 //!   itself.
 //! - `process` is such a process: this program once more, which reads on stdin what it is to call.
 //! - `system` has the calls, and all the unsafe code.
+//! - `redirection` is what a driver adapter is told of a callout.
 //! - `ground` and `ports` are how the names of a scenario become addresses of this machine, and addresses names.
 //!
 //! Every host of a scenario is this machine, under ports of its own. Nothing needs rights, and nothing is left behind:
@@ -15,6 +16,7 @@ mod ground;
 mod ports;
 #[cfg(windows)]
 mod process;
+mod redirection;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "this is where the calls of Windows are made")]
 mod system;

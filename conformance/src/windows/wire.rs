@@ -89,6 +89,8 @@ impl Answer {
 pub(super) struct ProcessIdentity {
     pub(super) pid: u32,
     pub(super) os: String,
+    /// Whether it is one that has redirect records.
+    pub(super) has_records: bool,
 }
 
 /// What a call has given names to.

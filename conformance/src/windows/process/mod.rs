@@ -89,7 +89,8 @@ impl Process {
         let result = match request {
             Request::Begin { host } => {
                 self.tables.host = host;
-                identity = Some(ProcessIdentity { pid: std::process::id(), os: system::os() });
+                let (os, has_records) = system::os();
+                identity = Some(ProcessIdentity { pid: std::process::id(), os, has_records });
                 Ok(Observation::new(Outcome::Ok))
             }
             Request::Call(asked) => self.call(*asked),

@@ -7,8 +7,10 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress
 use windows_sys::Win32::System::SystemInformation::OSVERSIONINFOW;
 use windows_sys::s;
 
-/// The operating system with its build, as in `Windows 10.0.19045`; and Wine, where it is that.
-pub(in crate::windows) fn os() -> String {
+/// The operating system with its build, as in `Windows 10.0.19045`, and Wine where it is that; and whether it is one that
+/// has redirect records. Windows has them since version 8, which is 6.2; what Wine has does not depend on the version
+/// that it plays.
+pub(in crate::windows) fn os() -> (String, bool) {
     let size = u32::try_from(size_of::<OSVERSIONINFOW>()).unwrap_or_default();
     let mut version = OSVERSIONINFOW { dwOSVersionInfoSize: size, ..OSVERSIONINFOW::default() };
     // SAFETY: the structure is there for the length of the call, and says its size.
@@ -16,8 +18,8 @@ pub(in crate::windows) fn os() -> String {
     let OSVERSIONINFOW { dwMajorVersion: major, dwMinorVersion: minor, dwBuildNumber: build, .. } = version;
     let windows = format!("Windows {major}.{minor}.{build}");
     match wine() {
-        Some(wine) => format!("Wine {wine} (as {windows})"),
-        None => windows,
+        Some(wine) => (format!("Wine {wine} (as {windows})"), true),
+        None => (windows, (major, minor) >= (6, 2)),
     }
 }
 

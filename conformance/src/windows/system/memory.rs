@@ -159,3 +159,58 @@ fn nowhere() -> Option<*mut u8> {
     });
     (address != 0).then_some((address + GUARD) as *mut u8)
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn output(pointer: PointerKind, length: u32, region: Option<u32>) -> Memory {
+        Memory::new(pointer, length, region, CANARY).unwrap()
+    }
+
+    #[rstest]
+    #[case::as_said(PointerKind::Valid, Some(5), 5)]
+    #[case::half(PointerKind::Partly, None, 4)]
+    #[case::none(PointerKind::Unmapped, None, 0)]
+    #[case::null(PointerKind::NullPointer, None, 0)]
+    fn memory_has_as_many_bytes_as_the_op_says_and_a_page_that_nobody_can_touch_behind_them(
+        #[case] pointer: PointerKind,
+        #[case] region: Option<u32>,
+        #[case] bytes: usize,
+    ) {
+        let memory = output(pointer, 8, region);
+        assert_eq!(memory.read(0, 100), vec![CANARY; bytes]);
+        if !memory.block.is_null() {
+            assert_eq!((memory.address() + bytes) % PAGE, 0);
+        }
+        assert_eq!(memory.address() == 0, pointer == PointerKind::NullPointer);
+    }
+
+    #[rstest]
+    #[case::nothing(&[], 0, true)]
+    #[case::what_is_told(&[(0, 4)], 4, true)]
+    #[case::more_than_is_told(&[(0, 5)], 4, false)]
+    #[case::behind_the_buffer(&[(8, 1)], 4, false)]
+    #[case::far_behind_the_buffer(&[(71, 1)], 4, false)]
+    fn a_byte_that_was_written_beside_what_is_told_is_seen(
+        #[case] writes: &[(usize, usize)],
+        #[case] told: u32,
+        #[case] untouched: bool,
+    ) {
+        let memory = output(PointerKind::Valid, 8, None);
+        for (at, bytes) in writes {
+            memory.write(*at, &vec![1; *bytes]);
+        }
+        assert_eq!(memory.is_untouched(told) && memory.is_untouched(8), untouched);
+    }
+
+    #[test]
+    fn a_buffer_of_many_bytes_is_watched_at_its_end() {
+        let memory = output(PointerKind::Valid, 2 << 20, None);
+        assert!(memory.is_untouched(0) && memory.is_untouched(2 << 20));
+        memory.write((2 << 20) + 3, &[1]);
+        assert!(memory.is_untouched(0) && !memory.is_untouched(2 << 20));
+    }
+}
