@@ -6,6 +6,7 @@
 mod common;
 
 mod commands;
+mod example;
 mod exec;
 mod expectations;
 mod explain;
