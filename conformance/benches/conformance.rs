@@ -6,15 +6,17 @@
 
 use std::hint::black_box;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wfp_conformance::SimBackend;
+use wfp_conformance::exec::ExecBackend;
 use wfp_conformance::follow::{FirstSocket, Follower, Journey, Service, Transport};
 use wfp_conformance::run::{Options, run_case};
 use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::{
     Backend, Call, CalloutSpec, DecisionSpec, Endpoint, HostSpec, Match, Name, Op, Place, ProcessSpec,
-    RedirectTo, RuleSpec, SetUp, SocketFamily, StateName,
+    RedirectTo, RuleSpec, SetUp, Settings, SocketFamily, StateName,
 };
 use wfp_sim::Profile;
 
@@ -137,5 +139,34 @@ fn files(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, chain, files);
+/// What an op costs that is sent to an agent in another process: one after the other, and many ahead.
+fn elsewhere(c: &mut Criterion) {
+    let command = format!("'{}' agent --backend sim", env!("CARGO_BIN_EXE_wfp-conformance"));
+    let limit = Duration::from_secs(60);
+    let mut backend = ExecBackend::start(&command, limit).expect("the agent starts");
+    let settings = Settings { case: "bench".into(), profile: Profile::documented(), seed: 1 };
+    backend.reset(&settings).expect("the agent resets");
+    apply(&mut backend, "app", SetUp::StartProcess(ProcessSpec::default()));
+    let name: Name = "s".into();
+    let op = |call| Op { process: "app".into(), thread: 0, name: Some(Name::clone(&name)), call };
+    let pair = [op(Call::socket(SocketFamily::Ipv4)), op(Call::Close { socket: Name::clone(&name) })];
+
+    let mut group = c.benchmark_group("elsewhere");
+    group.throughput(Throughput::Elements(pair.len() as u64));
+    group.bench_function("ops in lockstep", |b| {
+        b.iter(|| {
+            for op in &pair {
+                black_box(backend.apply(op).expect("the agent answers"));
+            }
+        });
+    });
+    let many: Vec<Op> = pair.iter().cycle().take(1000).cloned().collect();
+    group.throughput(Throughput::Elements(many.len() as u64));
+    group.bench_function("ops sent ahead", |b| {
+        b.iter(|| black_box(backend.apply_all(&many).expect("the agent answers")));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, chain, files, elsewhere);
 criterion_main!(benches);

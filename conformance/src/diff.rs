@@ -4,8 +4,9 @@
 //! what is opaque (the bytes of records and contexts) does not count; that something is there does.
 
 use crate::only::Only;
+use crate::run::PATIENCE;
 use crate::vocabulary::{
-    Backend, BackendFault, Call, Features, Identity, Observation, Op, Outcome, Settings, Word,
+    Backend, BackendFault, Call, Features, Identity, Name, Observation, Op, Outcome, Settings, Word,
 };
 
 /// Two backends as one: it answers as the first, and stops where the second answers something else.
@@ -14,6 +15,8 @@ pub struct Diff {
     second: Only<Box<dyn Backend>>,
     settings: Option<Settings>,
     made: Vec<Op>,
+    /// Where they differ: from there on nothing can be said of the two.
+    difference: Option<BackendFault>,
 }
 
 /// Calls of a case up to the difference, over which the shortest way there is not looked for.
@@ -25,13 +28,19 @@ impl Diff {
     pub fn new(first: Box<dyn Backend>, second: Box<dyn Backend>) -> Self {
         let common: Features = first.features().intersection(second.features()).copied().collect();
         let (first, second) = (Only::new(first, &common), Only::new(second, &common));
-        Self { first, second, settings: None, made: Vec::new() }
+        Self { first, second, settings: None, made: Vec::new(), difference: None }
     }
 
     /// Makes a call on both; where they differ, both answers.
     fn both(&mut self, op: &Op) -> Result<Result<Observation, (Observation, Observation)>, BackendFault> {
-        let first = self.first.apply(op);
-        let second = self.second.apply(op);
+        let mut first = self.first.apply(op);
+        let mut second = self.second.apply(op);
+        // A machine may take its time where the other has answered.
+        match (&first, &second) {
+            (Ok(a), Ok(b)) if is_pending(a) && !is_pending(b) => first = late(&mut self.first, op, first),
+            (Ok(a), Ok(b)) if is_pending(b) && !is_pending(a) => second = late(&mut self.second, op, second),
+            _ => {}
+        }
         // What one cannot do, the two cannot be compared in.
         let unsupported = |answer: &Result<Observation, BackendFault>| match answer {
             Err(fault @ (BackendFault::Unsupported(_) | BackendFault::Broken(_))) => Some(fault.clone()),
@@ -101,12 +110,16 @@ impl Backend for Diff {
 
     fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
         self.made.clear();
+        self.difference = None;
         self.settings = Some(settings.clone());
         self.first.reset(settings)?;
         self.second.reset(settings)
     }
 
     fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        if let Some(difference) = &self.difference {
+            return Err(difference.clone());
+        }
         match self.both(op)? {
             Ok(observation) => {
                 self.made.push(op.clone());
@@ -114,15 +127,34 @@ impl Backend for Diff {
             }
             Err((first, second)) => {
                 let names = (self.first.identify().name, self.second.identify().name);
-                Err(BackendFault::Differs {
+                let difference = BackendFault::Differs {
                     call: in_a_line(op),
                     first: format!("{}: {first}", names.0),
                     second: format!("{}: {second}", names.1),
                     behind: self.shortest(op).iter().map(in_a_line).collect(),
-                })
+                };
+                self.difference = Some(difference.clone());
+                Err(difference)
             }
         }
     }
+}
+
+fn is_pending(observation: &Observation) -> bool {
+    observation.outcome == Outcome::Pending
+}
+
+/// What comes of a call that has not returned yet.
+fn late(
+    machine: &mut dyn Backend,
+    op: &Op,
+    answer: Result<Observation, BackendFault>,
+) -> Result<Observation, BackendFault> {
+    let Some(name) = &op.name else { return answer };
+    let call = Call::Wait { calls: vec![Name::clone(name)], limit: PATIENCE };
+    let waited =
+        machine.apply(&Op { process: Name::clone(&op.process), thread: op.thread, name: None, call })?;
+    waited.completed.map_or(answer, |(_, result)| Ok(*result))
 }
 
 /// A call as a line: who calls, what, and how it is named.

@@ -14,8 +14,11 @@ use crate::scenario::{
 };
 use crate::vocabulary::{
     Account, Backend, BackendFault, Call, Endpoint, Feature, HostSpec, LOCAL, Length, Name, Observation, Op,
-    Place, ProcessSpec, SetUp, Settings,
+    Outcome, Place, ProcessSpec, SetUp, Settings,
 };
+
+/// Milliseconds that a real machine is given for a call that is expected to return.
+pub(crate) const PATIENCE: u32 = 1000;
 
 /// Runs a case.
 ///
@@ -259,7 +262,10 @@ impl Player<'_> {
             return self.sweep(index, &process, step.thread, sweep);
         }
         let Some(call) = &step.op else { return Ok(None) };
-        let observed = self.apply(&process, step.thread, step.name.as_ref(), call.clone())?;
+        let mut observed = self.apply(&process, step.thread, step.name.as_ref(), call.clone())?;
+        if let Some(late) = self.wait_for(step, &process, &observed)? {
+            observed = late;
+        }
         self.keep(index, &process, || call.name().to_owned(), &observed);
         let success = Expect::Ok(OkExpect::default());
         let expect = step.expect.as_ref().unwrap_or(&success);
@@ -273,6 +279,28 @@ impl Player<'_> {
             )));
         }
         Ok(self.check(index, expect, &observed, &["expect"], ""))
+    }
+
+    /// On a real machine a call that is expected to return may take its time: what came of it then.
+    fn wait_for(
+        &mut self,
+        step: &Step,
+        process: &Name,
+        observed: &Observation,
+    ) -> Result<Option<Observation>, BackendFault> {
+        let Some(name) = step.name.as_ref().filter(|_| observed.outcome == Outcome::Pending) else {
+            return Ok(None);
+        };
+        let may_go_on = step.expect.as_ref().is_some_and(|expect| {
+            let blob = |name: &str| self.blobs.get(name).cloned();
+            expect.check(observed, self.known(&blob)).is_none()
+        });
+        if may_go_on || self.backend.features().contains(&Feature::VirtualTime) {
+            return Ok(None);
+        }
+        let call = Call::Wait { calls: vec![Name::clone(name)], limit: PATIENCE };
+        let waited = self.apply(process, step.thread, None, call)?;
+        Ok(waited.completed.map(|(_, result)| *result))
     }
 
     fn sweep(

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use wfp_sim::Profile;
 
+pub(crate) use case::PATIENCE;
 pub use case::run_case;
 pub use report::{HtmlPage, MARKDOWN_LIMIT, Report, RequirementStatus};
 pub use summary::Summary;

@@ -234,7 +234,10 @@ impl Expect {
 fn any<'a>(expected: impl Iterator<Item = &'a Expect>, check: impl Fn(&'a Expect) -> Mismatch) -> Mismatch {
     let mut texts = Vec::new();
     for one in expected {
-        texts.push(check(one)?);
+        let text = check(one)?;
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
     }
     Some(texts.join(", or "))
 }
