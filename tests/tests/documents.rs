@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use wfp_conformance::SimBackend;
 use wfp_conformance::profile_file;
 use wfp_conformance::regressions::Regression;
-use wfp_conformance::run::{self, Options, Summary};
+use wfp_conformance::requirements::{Catalogue, Kind, Requirement};
+use wfp_conformance::run::{self, Options, Status, Summary};
 use wfp_conformance::scenario::{self, Suite};
 use wfp_conformance::sweep::{Table, render};
 use wfp_conformance::vendors::Vendor;
-use wfp_conformance::vocabulary::Backend as _;
+use wfp_conformance::vocabulary::{Backend as _, Feature, Features};
+use wfp_conformance::{Only, SimBackend};
 use wfp_sim::Profile;
 use wfp_sim::ntstatus::{REACTOS, WINE};
 use wfp_sim::profile::{FIELDS, FOLLOWS, Field, WindowsVersion};
@@ -173,6 +174,86 @@ fn behaviour_has_the_table_of_the_regressions() {
         let _ = writeln!(table, "| {id} | {title} | {cause} | {expected} | {source} |");
     }
     holds("docs/behaviour.md", &with_made(&read("docs/behaviour.md"), &table));
+}
+
+/// What a Windows machine can do by itself.
+const WINDOWS: [Feature; 11] = [
+    Feature::Tcp,
+    Feature::Udp,
+    Feature::Ipv6,
+    Feature::DualStack,
+    Feature::ExtensionFunctions,
+    Feature::Overlapped,
+    Feature::Duplicate,
+    Feature::RedirectRecords,
+    Feature::OriginalDestination,
+    Feature::RemoteHost,
+    Feature::InvalidPointers,
+];
+
+/// Which cases run on a machine without a driver, whatever the profile: some install callouts that nobody asks.
+fn run_without_driver(suite: &Suite) -> Vec<bool> {
+    let features: Features = WINDOWS.into_iter().chain([Feature::Profile]).collect();
+    let options = Options {
+        profile: Profile::documented(),
+        profile_name: "documented".to_owned(),
+        seed: 1,
+        jobs: 2,
+        ..Options::default()
+    };
+    let machine = || Ok(Box::new(Only::new(SimBackend::default(), &features)) as Box<_>);
+    let runs = run::run(suite, &options, &machine).expect("the model does not break");
+    runs.iter().map(|run| run.status != Status::Skipped).collect()
+}
+
+/// What it takes to see the answer to a question: the least that one of its cases needs.
+fn settled_by(requirement: &Requirement, suite: &Suite, cases: &[usize], alone: &[bool]) -> String {
+    if let Some(reason) = &requirement.untestable {
+        return format!("your own eyes: {reason}");
+    }
+    if cases.iter().any(|case| alone[*case]) {
+        return "Windows alone".to_owned();
+    }
+    // Which of the answers a case takes for right is no matter here.
+    let beside = |feature: &&Feature| !WINDOWS.contains(feature) && **feature != Feature::Profile;
+    let needs =
+        |case: &usize| -> Features { suite.cases[*case].features.iter().filter(beside).copied().collect() };
+    let rest = |needs: &Features| {
+        let of_drivers = [Feature::Redirect, Feature::MultiVendor];
+        needs.iter().filter(|feature| !of_drivers.contains(feature)).count()
+    };
+    let least =
+        cases.iter().map(needs).min_by_key(|needs| (rest(needs), needs.len())).expect("it has a case");
+    if rest(&least) > 0 {
+        let names: Vec<String> = least.iter().map(|feature| format!("`{feature}`")).collect();
+        return format!("your own eyes: its cases need {}", names.join(", "));
+    }
+    (if least.len() > 1 { "two drivers" } else { "a driver" }).to_owned()
+}
+
+#[test]
+fn page_of_the_unknown_lists_every_doubt_with_what_settles_it() {
+    let suite = Suite::built_in(&Profile::documented()).unwrap();
+    let covering = suite.by_requirement();
+    let alone = run_without_driver(&suite);
+    let mut made = String::new();
+    for (kind, title) in [
+        (Kind::Probe, "Nobody says"),
+        (Kind::OneOf, "The documents contradict each other, or code contradicts them"),
+    ] {
+        let doubts: Vec<&Requirement> =
+            Catalogue::built_in().iter().filter(|requirement| requirement.kind == kind).collect();
+        let _ = write!(made, "### {title}: {}\n\n", doubts.len());
+        made.push_str("| requirement | question | see | settled by |\n|---|---|---|---|\n");
+        for requirement in doubts {
+            let cases = covering.get(requirement.id.as_str()).map_or(&[][..], Vec::as_slice);
+            let Requirement { id, text, see, .. } = requirement;
+            let by = settled_by(requirement, &suite, cases, &alone);
+            let _ = writeln!(made, "| `{id}` | {text} | {} | {by} |", see.join(", "));
+        }
+        made.push('\n');
+    }
+    holds("docs/unknown.md", &with_made(&read("docs/unknown.md"), made.trim_end()));
 }
 
 #[test]

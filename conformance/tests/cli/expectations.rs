@@ -123,3 +123,17 @@ fn entry_that_says_differs_counts_where_two_are_compared_alone() {
         "{stdout}"
     );
 }
+
+#[test]
+fn page_shows_a_file_that_is_read_as_it_says() {
+    let page = include_str!("../../../docs/expectations.md").replace("\r\n", "\n");
+    let shown = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = Folder::with("known.yaml", shown);
+    let args = ["run", "--filter", "wsk/set#rights", "--filter", "sockets/bind#in-use@v4", "--seed", "1"];
+    let called =
+        folder.call(&[&args[..], &["--expectations", "known.yaml", "--report", "json=report.json"]].concat());
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""));
+    // The model is no build of Windows.
+    let cases = statuses(&[("passed", ""), ("skipped", "No driver with a WSK client is installed.")]);
+    assert_eq!(reported(&folder).0, cases);
+}
