@@ -10,7 +10,7 @@ use serde::Deserialize;
 use wildmatch::WildMatch;
 
 use crate::run::{CaseRun, Status};
-use crate::scenario::Suite;
+use crate::scenario::{LoadedCase, Suite};
 use crate::vocabulary::Identity;
 use crate::yaml::{Diagnostic, Source, Span, Spanned, from_node, parse};
 
@@ -124,27 +124,25 @@ impl Expectations {
         self.entries.iter().find(|entry| entry.patterns.iter().any(|(_, pattern)| pattern.matches(name)))
     }
 
-    /// Turns failures that are expected into expected failures, and passes that are not into unexpected ones.
-    pub fn judge(&self, suite: &Suite, runs: &mut [CaseRun]) {
-        for (case, run) in suite.cases.iter().zip(runs) {
-            let Some(Entry { written, .. }) = self.entry(&case.name) else { continue };
-            if written.status == Expected::Skipped {
-                continue;
+    /// Turns a failure that is expected into an expected failure, and a pass that is not into an unexpected one.
+    pub fn judge(&self, case: &LoadedCase, run: &mut CaseRun) {
+        let Some(Entry { written, .. }) = self.entry(&case.name) else { return };
+        if written.status == Expected::Skipped {
+            return;
+        }
+        match (run.status, &run.failure) {
+            (Status::Passed, _) => {
+                run.status = Status::UnexpectedPass;
+                run.reason = Some(format!("expected to fail: {}", written.reason));
             }
-            match (run.status, &run.failure) {
-                (Status::Passed, _) => {
-                    run.status = Status::UnexpectedPass;
-                    run.reason = Some(format!("expected to fail: {}", written.reason));
+            (Status::Failed, Some(failure)) => {
+                let seen = written.observed.as_ref().is_none_or(|text| failure.observed.contains(text));
+                if seen {
+                    run.status = Status::ExpectedFailure;
+                    run.reason = Some(written.reason.clone());
                 }
-                (Status::Failed, Some(failure)) => {
-                    let seen = written.observed.as_ref().is_none_or(|text| failure.observed.contains(text));
-                    if seen {
-                        run.status = Status::ExpectedFailure;
-                        run.reason = Some(written.reason.clone());
-                    }
-                }
-                _ => {}
             }
+            _ => {}
         }
     }
 

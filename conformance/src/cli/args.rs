@@ -98,6 +98,12 @@ pub(super) struct Run {
     /// Write every call and what came of it to FILE, for `--backend replay:FILE`.
     #[arg(long, value_name = "FILE")]
     pub(super) record: Option<PathBuf>,
+    /// A skipped case fails the run.
+    #[arg(long)]
+    pub(super) deny_skips: bool,
+    /// Stop at the first case that fails; those behind it are skipped.
+    #[arg(long)]
+    pub(super) fail_fast: bool,
     /// For everything that is random; printed when it is not given.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,

@@ -3,6 +3,7 @@
 mod agent;
 mod args;
 mod explain;
+mod github;
 mod init;
 mod report_file;
 mod reports;

@@ -6,12 +6,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::args::{Run, TraceName};
 use super::report_file::write_whole;
-use super::{Exit, Stop, load, reports, stdout};
+use super::{Exit, Stop, github, load, reports, stdout};
 use crate::SimBackend;
 use crate::backends::{self, BackendName, Making};
 use crate::expectations::Expectations;
+use crate::printable::printable;
 use crate::record::{Recorder, Traced};
-use crate::run::{HtmlPage, Options, Report, Summary, TraceForm};
+use crate::run::{CaseRun, HtmlPage, Options, Report, Summary, TraceForm};
 use crate::scenario::Suite;
 use crate::vocabulary::{Backend, BackendFault, Identity};
 
@@ -49,6 +50,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         seed: args.seed.unwrap_or_else(fresh_seed),
         jobs: jobs(args.jobs),
         expectations,
+        fail_fast: args.fail_fast,
         trace: trace.is_some() || reports::shows_calls(&args.report),
     };
     let recorder = Recorder::default();
@@ -82,13 +84,33 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
             .map_err(|message| Stop::Because(Exit::Output, message)),
         None => Ok(()),
     };
-    stdout().write_all(summary.render().as_bytes())?;
+    let denied = if args.deny_skips { skips(&suite, &runs) } else { Vec::new() };
+    let mut out = stdout();
+    out.write_all(summary.render().as_bytes())?;
+    out.write_all(denied_words(&denied).as_bytes())?;
+    out.write_all(github::annotations(&report, args.deny_skips).as_bytes())?;
     for error in &unused {
         writeln!(anstream::stderr(), "{}", error.render(true))?;
     }
     written.and(traced)?;
-    let failed = !unused.is_empty() || runs.iter().any(|run| run.status.fails());
+    let failed = !unused.is_empty() || !denied.is_empty() || runs.iter().any(|run| run.status.fails());
     Ok(if failed { Exit::Failed } else { Exit::Success })
+}
+
+/// The cases that were skipped, with the reasons.
+fn skips<'a>(suite: &'a Suite, runs: &'a [CaseRun]) -> Vec<(&'a str, &'a str)> {
+    let pairs = suite.cases.iter().zip(runs).filter(|(_, run)| run.is_skipped_for_itself());
+    pairs.map(|(case, run)| (case.name.as_str(), run.reason.as_deref().unwrap_or_default())).collect()
+}
+
+fn denied_words(denied: &[(&str, &str)]) -> String {
+    let cases = match denied.len() {
+        0 => return String::new(),
+        1 => "1 case was".to_owned(),
+        many => format!("{many} cases were"),
+    };
+    let lines = denied.iter().map(|(name, reason)| format!("  {}: {}\n", printable(name), printable(reason)));
+    format!("\n{cases} skipped, and --deny-skips is given:\n{}", lines.collect::<String>())
 }
 
 /// What the model answers, for a report that shows it beside what another backend does.
@@ -98,7 +120,8 @@ fn beside(args: &Run, suite: &Suite, options: &Options, other: &Identity) -> Res
     if !reports::shows_calls(&args.report) || *other == identity {
         return Ok(None);
     }
-    let options = Options { trace: false, expectations: Expectations::default(), ..options.clone() };
+    let options =
+        Options { trace: false, fail_fast: false, expectations: Expectations::default(), ..options.clone() };
     let new_backend = || Ok(Box::new(SimBackend::new(options.profile.clone())) as Box<dyn Backend>);
     let runs = crate::run::run(suite, &options, &new_backend).map_err(|fault| broke(&fault))?;
     Ok(Some(Report::new(suite, &runs, &options, &identity, model.features())))

@@ -37,6 +37,8 @@ pub struct Options {
     pub jobs: usize,
     /// What is known of the backend.
     pub expectations: Expectations,
+    /// Whether the first case that fails is the last that counts.
+    pub fail_fast: bool,
     /// Whether to keep the calls that steps make, for traces; the connections that they follow are kept in any case.
     pub trace: bool,
 }
@@ -50,6 +52,7 @@ impl Default for Options {
             seed: 1,
             jobs: 1,
             expectations: Expectations::default(),
+            fail_fast: false,
             trace: false,
         }
     }
@@ -131,6 +134,12 @@ impl CaseRun {
         })
     }
 
+    /// Whether it was skipped for what it is, and not because another failed before it.
+    #[must_use]
+    pub fn is_skipped_for_itself(&self) -> bool {
+        self.status == Status::Skipped && !self.reason.as_ref().is_some_and(|why| why.starts_with(NOT_RUN))
+    }
+
     /// What it did as sequence diagrams in the notation of Mermaid: one for each connection that it followed, and one
     /// for the calls between two of them, where those were kept.
     #[must_use]
@@ -189,11 +198,14 @@ pub struct Failure {
     pub behind: Vec<String>,
 }
 
+/// How the reason begins of a case that was not run since another failed.
+const NOT_RUN: &str = "not run: ";
+
 /// Makes the backend that a thread runs its cases on.
 pub type NewBackend<'a> = dyn Fn() -> Result<Box<dyn Backend>, BackendFault> + Sync + 'a;
 
 /// Runs all cases of a suite, each on a backend that `new_backend` makes; the results are in the order of the suite,
-/// whatever the number of jobs.
+/// whatever the number of jobs. Where the first failure ends the run, those behind it in that order are skipped.
 ///
 /// # Errors
 /// The first fault of a backend.
@@ -202,7 +214,7 @@ pub fn run(
     options: &Options,
     new_backend: &NewBackend<'_>,
 ) -> Result<Vec<CaseRun>, BackendFault> {
-    let next = AtomicUsize::new(0);
+    let (next, last) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
     let runs: Mutex<Vec<Option<Result<CaseRun, BackendFault>>>> =
         Mutex::new(std::iter::repeat_with(|| None).take(suite.cases.len()).collect());
     let work = || {
@@ -210,12 +222,22 @@ pub fn run(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(case) = suite.cases.get(index) else { return };
+            // Cases are taken in their order: each before the first that failed is run to its end.
+            if index > last.load(Ordering::Relaxed) {
+                return;
+            }
             let seed = case_seed(options.seed, case);
             let made = match &mut backend {
                 Some(backend) => Ok(backend),
                 None => new_backend().map(|new| backend.insert(new)),
             };
-            let run = made.and_then(|backend| run_case(backend, case, options, seed));
+            let mut run = made.and_then(|backend| run_case(backend, case, options, seed));
+            if let Ok(run) = &mut run {
+                options.expectations.judge(case, run);
+                if options.fail_fast && run.status.fails() {
+                    last.fetch_min(index, Ordering::Relaxed);
+                }
+            }
             let broken = run.is_err();
             // A panic while the lock is held is impossible: nothing but the assignment happens under it.
             if let Ok(mut runs) = runs.lock() {
@@ -234,9 +256,25 @@ pub fn run(
         work();
     });
     let runs = runs.into_inner().unwrap_or_default();
-    let mut runs: Vec<CaseRun> = runs.into_iter().flatten().collect::<Result<_, _>>()?;
-    options.expectations.judge(suite, &mut runs);
+    let last = last.into_inner();
+    let mut runs: Vec<CaseRun> =
+        runs.into_iter().take(last.saturating_add(1)).flatten().collect::<Result<_, _>>()?;
+    if let Some(failed) = suite.cases.get(last) {
+        runs.resize(suite.cases.len(), not_run(failed));
+    }
     Ok(runs)
+}
+
+/// What came of a case behind the one that ended the run.
+fn not_run(failed: &LoadedCase) -> CaseRun {
+    CaseRun {
+        status: Status::Skipped,
+        reason: Some(format!("{NOT_RUN}{} failed before it", failed.name)),
+        failure: None,
+        events: Vec::new(),
+        observed: Vec::new(),
+        duration: Duration::ZERO,
+    }
 }
 
 /// The seed of a case, from that of the run and its name: the same whichever cases run beside it.

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod ci;
 mod commands;
 mod example;
 mod exec;

@@ -27,13 +27,13 @@ cases:
       - follow: {from: app, to: 'server:443'}
 ";
 
-fn old() -> Folder {
+pub(crate) fn old() -> Folder {
     let folder = Folder::with("mine.yaml", OLD);
     folder.write("old.yaml", "schema: wfp-conformance/profile/v1\nfields: {windows-version: windows-7}\n");
     folder
 }
 
-const ON_OLD: [&str; 6] = ["run", "mine.yaml", "--profile", "old.yaml", "--seed", "7"];
+pub(crate) const ON_OLD: [&str; 6] = ["run", "mine.yaml", "--profile", "old.yaml", "--seed", "7"];
 
 #[test]
 fn junit_has_a_suite_for_each_file_and_a_test_for_each_case() {

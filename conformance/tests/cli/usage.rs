@@ -15,8 +15,6 @@ use crate::common::Folder;
 #[case::beside(&["beside", "mine.yaml"])]
 #[case::sweep(&["sweep", "mine.yaml"])]
 #[case::unknown_option(&["run", "mine.yaml", "--nonsense"])]
-#[case::deny_skips(&["run", "mine.yaml", "--deny-skips"])]
-#[case::fail_fast(&["run", "mine.yaml", "--fail-fast"])]
 #[case::report_without_format(&["run", "mine.yaml", "--report", "report.json"])]
 #[case::report_without_file(&["run", "mine.yaml", "--report", "json="])]
 #[case::one_report_of_two(&["run", "mine.yaml", "--report", "json=report.json", "--report", "pdf=report.pdf"])]

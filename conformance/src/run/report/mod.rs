@@ -1,6 +1,7 @@
 //! What a run found, as data. As JSON it is the report that scripts read, schema `wfp-conformance/report/v1`; the other
 //! forms are made from the same data.
 
+mod github;
 mod html;
 mod junit;
 mod markdown;
@@ -17,7 +18,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::trace::Trace;
-use super::{CaseRun, Failure, Options, Status};
+use super::{CaseRun, Failure, NOT_RUN, Options, Status};
 use crate::follow::{Cycle, Ending};
 use crate::regressions::Role;
 use crate::requirements::{Catalogue, Kind};
@@ -259,6 +260,11 @@ impl CaseReport {
     /// Whether it fails the run.
     fn fails(&self) -> bool {
         !matches!(self.status, "passed" | "skipped" | "expected_failure")
+    }
+
+    /// Whether it was skipped for what it is, and not because another failed before it.
+    fn is_skipped_for_itself(&self) -> bool {
+        self.status == "skipped" && !self.reason.as_ref().is_some_and(|why| why.starts_with(NOT_RUN))
     }
 
     /// Where it went wrong, else where it begins.
