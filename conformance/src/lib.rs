@@ -48,8 +48,10 @@
 //!
 //! - [`vocabulary`]: an [`Op`](vocabulary::Op) is a call, an [`Observation`](vocabulary::Observation) what the
 //!   caller could see, and a [`Backend`](vocabulary::Backend) a machine. Nothing else talks to a machine, so the same
-//!   scenario can run on the model today and on Windows later.
+//!   scenario runs on the model and on Windows.
 //! - [`SimBackend`]: the model of `wfp-sim` behind that trait.
+//! - `WindowsBackend`, on Windows alone: real sockets, and a real process for each of a scenario. [`driver_adapter`]: the
+//!   command of yours that redirects connections there.
 //! - [`follow`]: redirect services as policies, played by a [`Follower`](follow::Follower) that goes along with a
 //!   connection until it ends. A loop is what repeats; it is never a timeout.
 //! - [`clients`]: clients seen in the field, whose ways a service takes over by name.
