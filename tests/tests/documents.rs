@@ -314,3 +314,21 @@ fn schema_for_editors_takes_every_scenario_file_and_refuses_a_misspelt_key() {
     let misspelt = serde_json::json!({"schema": scenario::SCHEMA, "cases": [{"id": "a", "setps": []}]});
     assert!(!schema.is_valid(&misspelt));
 }
+
+#[test]
+fn links_between_pages_lead_to_a_file() {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap();
+    let names = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().into_string().unwrap()));
+    let pages: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    let mut broken = Vec::new();
+    for page in pages.iter().map(String::as_str).chain(["README.md", "fixtures/README.md"]) {
+        let text = read(page);
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            if !root().join(page).with_file_name(link).exists() {
+                broken.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
