@@ -20,7 +20,7 @@ pub(super) fn write_whole<E: Display>(file: &Path, report: Result<String, E>) ->
         return Err(failed(&format_args!("there is no folder {}", folder.display())));
     }
     let mut beside = readable_by_others().tempfile_in(folder).map_err(|error| failed(&error))?;
-    beside.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    beside.as_file_mut().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
     beside.persist(file).map_err(|error| failed(&error.error))?;
     Ok(())
 }

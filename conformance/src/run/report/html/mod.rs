@@ -157,8 +157,12 @@ fn requirement_row(requirement: &RequirementReport, sides: &[Side<'_>]) -> Marku
     let RequirementReport { id, text, source, kind, status, cases, .. } = requirement;
     let answers: Vec<Option<&RequirementReport>> =
         sides.iter().map(|side| side.report.requirement(id)).collect();
-    let told = |answer: Option<&RequirementReport>| answer.map(|one| (one.status, one.observed.clone()));
-    let differs = answers.windows(2).any(|pair| told(pair[0]) != told(pair[1]));
+    // Who was not asked does not answer otherwise.
+    let asked =
+        |one: &&RequirementReport| matches!(one.status, RequirementStatus::Met | RequirementStatus::Broken);
+    let told: Vec<_> =
+        answers.iter().copied().flatten().filter(asked).map(|one| (one.status, &one.observed)).collect();
+    let differs = told.windows(2).any(|pair| pair[0] != pair[1]);
     let cases_of = match cases.len() {
         0 => "no case".to_owned(),
         1 => "1 case".to_owned(),
@@ -298,6 +302,7 @@ mod tests {
 
         let mut model = sample::report();
         model.requirements[1].observed = vec!["8 bytes".to_owned()];
+        model.requirements[2].status = RequirementStatus::Skipped;
         model.cases[7].status = "passed";
         let beside = page(Some(&model));
         assert_eq!(heads(&beside)[..4], ["Requirement", "Documents", "Model", machine]);

@@ -231,7 +231,8 @@
 
   function row(test) {
     const id = test.name.slice(test.name.indexOf('#') + 1);
-    const differs = test.model && test.model.status !== test.status;
+    const asked = (status) => status !== 'skipped';
+    const differs = test.model && asked(test.status) && asked(test.model.status) && test.model.status !== test.status;
     const aside = test.status === 'passed' || test.status === 'failed' ? test.outcome : test.reason;
     const details = make('details', { class: 'case' }, make('summary', {},
       make('span', { class: `status ${test.status}` }, words(test.status)), ' ', id,
