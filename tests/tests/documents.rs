@@ -318,8 +318,9 @@ fn schema_for_editors_takes_every_scenario_file_and_refuses_a_misspelt_key() {
 #[test]
 fn links_between_pages_lead_to_a_file() {
     let docs = std::fs::read_dir(root().join("docs")).unwrap();
-    let names = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().into_string().unwrap()));
-    let pages: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pages = names.filter_map(|name| Some(format!("docs/{}.md", name.strip_suffix(".md")?)));
+    let pages: Vec<String> = pages.collect();
     let mut broken = Vec::new();
     for page in pages.iter().map(String::as_str).chain(["README.md", "fixtures/README.md"]) {
         let text = read(page);
