@@ -171,7 +171,7 @@ fn in_a_line(op: &Op) -> String {
 const NEEDED: Word = Word::Value(u32::MAX);
 
 /// An answer without what differs from machine to machine.
-fn by_role(op: &Op, seen: &Observation) -> Observation {
+pub(crate) fn by_role(op: &Op, seen: &Observation) -> Observation {
     let mut seen = seen.clone();
     let is_opaque = !matches!(op.call, Call::Receive { .. } | Call::ReceiveFrom { .. });
     strip(&mut seen, is_opaque);

@@ -76,6 +76,7 @@ pub mod expectations;
 pub mod follow;
 mod only;
 mod printable;
+pub mod probe;
 pub mod profile_file;
 pub mod record;
 pub mod regressions;

@@ -5,7 +5,8 @@ use std::path::Path;
 use wfp_sim::Profile;
 use wfp_sim::profile::{FIELDS, Field};
 
-use crate::yaml::{Diagnostic, Kind, Node, Source, nearest, parse};
+use crate::requirements::Catalogue;
+use crate::yaml::{Diagnostic, Entry, Kind, Node, Source, nearest, parse};
 
 /// The version of a profile file's format.
 pub const SCHEMA: &str = "wfp-conformance/profile/v1";
@@ -13,7 +14,8 @@ pub const SCHEMA: &str = "wfp-conformance/profile/v1";
 /// The profile that a command line names: built in, or in a file.
 ///
 /// A file names its `schema`, the built-in profile that it starts from (`base`, by default `documented`), and the
-/// `fields` that differ.
+/// `fields` that differ. One that was measured also says on what (`measured-on`), by what each field was found
+/// (`evidence`), and which requirements that decides (`requirements`).
 ///
 /// # Errors
 /// Where there is neither, or the file is wrong.
@@ -30,7 +32,7 @@ pub fn load(name: &str) -> Result<Profile, Diagnostic> {
 }
 
 fn read(root: &Node) -> Result<Profile, Diagnostic> {
-    let keys = ["schema", "base", "fields"];
+    let keys = ["schema", "base", "measured-on", "fields", "evidence", "requirements"];
     if !matches!(root.kind, Kind::Mapping(_)) {
         return Err(Diagnostic::at(&root.span, format!("a profile is a map of {}", keys.join(", "))));
     }
@@ -55,20 +57,51 @@ fn read(root: &Node) -> Result<Profile, Diagnostic> {
         })?,
     };
     for entry in root.get("fields").map(Node::entries).unwrap_or_default() {
-        let Some(field) = Field::by_name(&entry.key) else {
-            let error = Diagnostic::at(&entry.key_span, format!("there is no profile field `{}`", entry.key));
-            let near = nearest(&entry.key, FIELDS.iter().map(|field| field.name));
-            return Err(match near {
-                Some(near) => error.with_label(format!("did you mean `{near}`?")),
-                None => error.with_help("`wfp-conformance explain profile` lists them"),
-            });
-        };
+        let field = field_of(entry)?;
         let value = entry.value.as_str().unwrap_or_default();
         field
             .set(&mut profile, value)
             .map_err(|error| Diagnostic::at(&entry.value.span, error.to_string()))?;
     }
+    for entry in texts(root, "measured-on")? {
+        let keys = ["name", "version", "os"];
+        if !keys.contains(&&*entry.key) {
+            let error = Diagnostic::at(&entry.key_span, format!("unknown key `{}`", entry.key));
+            return Err(error.with_help(format!("a machine has {}", keys.join(", "))));
+        }
+    }
+    for entry in texts(root, "evidence")? {
+        field_of(entry)?;
+    }
+    for entry in texts(root, "requirements")? {
+        if Catalogue::built_in().get(&entry.key).is_none() {
+            let error = Diagnostic::at(&entry.key_span, format!("there is no requirement `{}`", entry.key));
+            return Err(error.with_help("`wfp-conformance explain requirements` lists them"));
+        }
+    }
     Ok(profile)
+}
+
+fn field_of(entry: &Entry) -> Result<&'static Field, Diagnostic> {
+    Field::by_name(&entry.key).ok_or_else(|| {
+        let error = Diagnostic::at(&entry.key_span, format!("there is no profile field `{}`", entry.key));
+        match nearest(&entry.key, FIELDS.iter().map(|field| field.name)) {
+            Some(near) => error.with_label(format!("did you mean `{near}`?")),
+            None => error.with_help("`wfp-conformance explain profile` lists them"),
+        }
+    })
+}
+
+/// The entries of a map of texts.
+fn texts<'a>(root: &'a Node, key: &str) -> Result<&'a [Entry], Diagnostic> {
+    let Some(map) = root.get(key) else { return Ok(&[]) };
+    if !matches!(map.kind, Kind::Mapping(_)) {
+        return Err(Diagnostic::at(&map.span, format!("`{key}` is a map of texts")));
+    }
+    match map.entries().iter().find(|entry| entry.value.as_str().is_none()) {
+        Some(entry) => Err(Diagnostic::at(&entry.value.span, "a text is expected here")),
+        None => Ok(map.entries()),
+    }
 }
 
 #[cfg(test)]

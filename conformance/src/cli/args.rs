@@ -30,6 +30,8 @@ pub(super) enum Command {
     Schema,
     /// Print the requirements, with their sources and the cases that cover each.
     Requirements(Requirements),
+    /// Measure every doubtful behaviour on a backend, and print it as a profile.
+    Probe(Probe),
     /// Say what an error code, state, feature, requirement, regression or profile field means, and where it comes from.
     Explain {
         /// The name; `errors`, `statuses`, `states`, `features`, `requirements`, `regressions`, `profile`, `ends`, `clients`,
@@ -78,6 +80,24 @@ pub(super) struct Requirements {
     /// Only those that no case covers; exits with 1 unless each of them is listed as untestable.
     #[arg(long)]
     pub(super) uncovered: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Probe {
+    #[command(flatten)]
+    pub(super) on: On,
+    /// How the model answers where it is the model that is measured: documented, doc-parameters, nt-mapped, or a file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "documented")]
+    pub(super) profile: String,
+    /// The built-in profile that says what cannot be measured: documented, doc-parameters or nt-mapped.
+    #[arg(long, value_name = "NAME", default_value = "documented")]
+    pub(super) base: String,
+    /// A field that is not measured, but known; repeatable.
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(super) given: Vec<String>,
+    /// Write the profile to FILE, whole or not at all.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,6 +5,7 @@ mod args;
 mod explain;
 mod github;
 mod init;
+mod probe;
 mod report_file;
 mod reports;
 mod requirements;
@@ -124,6 +125,7 @@ fn dispatch(command: Command) -> Result<Exit, Stop> {
             let suite = load(&asked.inputs.paths, &asked.inputs.profile)?;
             requirements::requirements(&suite, asked.uncovered, &mut stdout())
         }
+        Command::Probe(asked) => probe::probe(&asked),
         Command::Explain { name } => explain::explain(&name, &mut stdout()),
         Command::Vendors { name } => vendors::vendors(name.as_deref(), &mut stdout()),
         Command::Init { dir } => init::init(&dir, &mut stdout()),

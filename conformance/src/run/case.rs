@@ -76,6 +76,7 @@ pub fn run_case(
         processes: Vec::new(),
         blobs: BTreeMap::new(),
         keeps_trace: options.trace,
+        goes_on: options.goes_on,
         bare,
         run: &mut run,
     };
@@ -118,26 +119,31 @@ struct Player<'a> {
     processes: Vec<Name>,
     blobs: BTreeMap<Name, Arc<[u8]>>,
     keeps_trace: bool,
+    /// Whether to go on behind a failure.
+    goes_on: bool,
     /// Whether the callouts are left out.
     bare: bool,
     run: &'a mut CaseRun,
 }
 
 impl Player<'_> {
-    /// The whole case, up to the first thing that is not as expected.
+    /// The whole case, up to the first thing that is not as expected unless it is to go on behind it.
     fn play(&mut self) -> Result<Option<Failure>, BackendFault> {
         let ready = self.set_up().map(|()| None);
         if let Some(failure) = self.cannot_be_made(0, ready)? {
             return Ok(Some(failure));
         }
         let loaded = self.loaded;
+        let mut first = None;
         for (index, step) in loaded.case.steps.iter().enumerate() {
             let result = self.step(index, step);
-            if let Some(failure) = self.cannot_be_made(index + 1, result)? {
-                return Ok(Some(failure));
+            first = first.or(self.cannot_be_made(index + 1, result)?);
+            if first.is_some() && !self.goes_on {
+                return Ok(first);
             }
         }
-        self.look_for_leaks()
+        let left = self.look_for_leaks()?;
+        Ok(first.or(left))
     }
 
     // Set up.
@@ -310,6 +316,7 @@ impl Player<'_> {
         thread: u32,
         sweep: &Sweep,
     ) -> Result<Option<Failure>, BackendFault> {
+        let mut first = None;
         if self.backend.features().contains(&Feature::KernelView) {
             let Some((_, _, socket)) = sweep.op.references().first().copied() else { return Ok(None) };
             let call = Call::Describe { socket: Name::clone(socket) };
@@ -317,7 +324,10 @@ impl Player<'_> {
             if state != Some(sweep.state) {
                 let expected = format!("a socket in the state {}", sweep.state);
                 let observed = state.map_or("none".to_owned(), |state| state.to_string());
-                return Ok(Some(self.failure(index, &["sweep", "state"], expected, observed)));
+                first = Some(self.failure(index, &["sweep", "state"], expected, observed));
+                if !self.goes_on {
+                    return Ok(first);
+                }
             }
         }
         for (number, SweepRow { lengths, expect, if_short }) in sweep.rows.iter().enumerate() {
@@ -332,12 +342,13 @@ impl Player<'_> {
                 };
                 let path = ["sweep", "rows", &number, key];
                 let failure = self.check(index, expect, &observed, &path, &format!("with length {length}: "));
-                if failure.is_some() {
-                    return Ok(failure);
+                first = first.or(failure);
+                if first.is_some() && !self.goes_on {
+                    return Ok(first);
                 }
             }
         }
-        Ok(None)
+        Ok(first)
     }
 
     fn keep(&mut self, index: usize, process: &Name, what: impl FnOnce() -> String, observed: &Observation) {

@@ -41,6 +41,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// Whether to keep the calls that steps make, for traces; the connections that they follow are kept in any case.
     pub trace: bool,
+    /// Whether a case goes on behind what is not as expected, to see what comes of the rest. It fails all the same.
+    pub goes_on: bool,
 }
 
 impl Default for Options {
@@ -54,6 +56,7 @@ impl Default for Options {
             expectations: Expectations::default(),
             fail_fast: false,
             trace: false,
+            goes_on: false,
         }
     }
 }

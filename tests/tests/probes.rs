@@ -1,0 +1,237 @@
+//! The table of the cases that tell the values of each profile field apart: that they do, and `probe` with them. It is
+//! written anew with `UPDATE_PROBES=1 cargo test -p wfp-tests --test probes`.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rstest::rstest;
+use wfp_conformance::SimBackend;
+use wfp_conformance::probe::measure::{Measured, Probing, measure};
+use wfp_conformance::probe::play::{Played, asked_by, on_model};
+use wfp_conformance::probe::table::{SCHEMA, Table};
+use wfp_conformance::profile_file;
+use wfp_conformance::requirements::Catalogue;
+use wfp_conformance::scenario::{LoadedCase, Suite};
+use wfp_conformance::vocabulary::{Feature, Features};
+use wfp_sim::Profile;
+use wfp_sim::profile::{FIELDS, Field};
+use wfp_tests::workspace;
+
+/// What machines have: one without a driver that redirects, one with such drivers, and a model.
+fn machines() -> [Features; 3] {
+    let plain = [
+        Feature::Tcp,
+        Feature::Udp,
+        Feature::Ipv6,
+        Feature::DualStack,
+        Feature::ExtensionFunctions,
+        Feature::Overlapped,
+        Feature::Duplicate,
+        Feature::InvalidPointers,
+        Feature::RemoteHost,
+        Feature::OriginalDestination,
+    ];
+    let plain = Features::from(plain);
+    let with_drivers = plain.iter().copied().chain([Feature::Redirect, Feature::MultiVendor]).collect();
+    let all = Feature::ALL.iter().map(|(feature, _)| *feature).collect();
+    [plain, with_drivers, all].map(|features| asked_by(&features))
+}
+
+fn suite() -> Suite {
+    Suite::load(&[workspace().join("scenarios")], &Profile::documented()).unwrap()
+}
+
+fn is_number(field: &Field) -> bool {
+    field.get(&Profile::documented()).parse::<u32>().is_ok()
+}
+
+/// The cases that are about a field, then all others.
+fn candidates<'a>(suite: &'a Suite, field: &Field) -> [Vec<&'a LoadedCase>; 2] {
+    let about: BTreeSet<&str> = Catalogue::built_in()
+        .iter()
+        .filter(|requirement| requirement.values.iter().any(|name| name == field.name))
+        .map(|requirement| requirement.id.as_str())
+        .collect();
+    let (about, others) = suite.cases.iter().partition(|case| {
+        case.case.profile.contains_key(field.name)
+            || case.case.requirements.iter().any(|id| about.contains(id.as_str()))
+    });
+    [about, others]
+}
+
+/// What a case shows under each value of a field.
+fn under_each_value(field: &Field, base: &Profile, features: &Features, case: &LoadedCase) -> Vec<Played> {
+    let play = |value: &str| {
+        let mut profile = base.clone();
+        field.set(&mut profile, value).unwrap();
+        on_model(&profile, features, case).unwrap()
+    };
+    field.values.iter().map(|(value, _)| play(value)).collect()
+}
+
+/// The pairs of values that a case tells apart, by their places among the field's.
+fn told_apart(played: &[Played]) -> BTreeSet<(usize, usize)> {
+    let mut apart = BTreeSet::new();
+    for (a, first) in played.iter().enumerate() {
+        for (b, second) in played.iter().enumerate().skip(a + 1) {
+            if first.calls != second.calls {
+                apart.insert((a, b));
+            }
+        }
+    }
+    apart
+}
+
+/// The fewest and shortest cases that tell as many pairs of values apart as any do, on each kind of machine and under
+/// each profile that is built in.
+fn choose(suite: &Suite, field: &Field) -> Vec<String> {
+    let mut chosen: Vec<&LoadedCase> = Vec::new();
+    let [plain, with_drivers, all] = machines();
+    let [about, others] = candidates(suite, field);
+    let bases = Profile::BUILT_IN.map(|name| Profile::built_in(name).unwrap());
+    let [documented, ..] = &bases;
+    for features in [&plain, &with_drivers] {
+        choose_among(&about, field, documented, features, &mut chosen);
+    }
+    for base in &bases {
+        // Cases that are about something else are looked through where everything can be played, and nothing else helps.
+        for cases in [&about, &others] {
+            choose_among(cases, field, base, &all, &mut chosen);
+        }
+    }
+    chosen.into_iter().map(|case| case.name.clone()).collect()
+}
+
+fn choose_among<'a>(
+    cases: &[&'a LoadedCase],
+    field: &Field,
+    base: &Profile,
+    features: &Features,
+    chosen: &mut Vec<&'a LoadedCase>,
+) {
+    let count = field.values.len();
+    let played = |case: &LoadedCase| under_each_value(field, base, features, case);
+    let mut apart: BTreeSet<(usize, usize)> =
+        chosen.iter().flat_map(|case| told_apart(&played(case))).collect();
+    if apart.len() == count * (count - 1) / 2 {
+        return;
+    }
+    let mut telling: Vec<(usize, &LoadedCase, BTreeSet<(usize, usize)>)> = Vec::new();
+    for case in cases {
+        let played = played(case);
+        telling.push((played[0].calls.len(), case, told_apart(&played)));
+    }
+    telling.sort_by_key(|(calls, case, _)| (*calls, case.features.len(), case.name.clone()));
+    loop {
+        let news = |tells: &BTreeSet<(usize, usize)>| tells.difference(&apart).count();
+        // The first of the best: the shortest.
+        let best = telling.iter().rev().max_by_key(|(_, _, tells)| news(tells));
+        let Some((_, case, tells)) = best.filter(|(_, _, tells)| news(tells) > 0) else { return };
+        chosen.push(case);
+        apart.extend(tells);
+    }
+}
+
+fn written(cases: &BTreeMap<String, Vec<String>>) -> String {
+    let mut text = format!(
+        "# Which cases of the suite tell the values of each profile field apart: `probe` plays them.\n\
+         # Made by UPDATE_PROBES=1 cargo test -p wfp-tests --test probes\nschema: {SCHEMA}\ncases:\n"
+    );
+    for (field, cases) in cases {
+        let none = if cases.is_empty() { " []" } else { "" };
+        text.push_str(&format!("  {field}:{none}\n"));
+        for case in cases {
+            text.push_str(&format!("    - '{case}'\n"));
+        }
+    }
+    text
+}
+
+#[test]
+fn table_is_made_anew_where_that_is_asked_for() {
+    if std::env::var_os("UPDATE_PROBES").is_none() {
+        return;
+    }
+    let suite = suite();
+    let next = AtomicUsize::new(0);
+    let cases = Mutex::new(BTreeMap::new());
+    let work = || {
+        while let Some(field) = FIELDS.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if !is_number(field) {
+                let chosen = choose(&suite, field);
+                eprintln!("{}: {chosen:?}", field.name);
+                cases.lock().unwrap().insert(field.name.to_owned(), chosen);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(work);
+        }
+    });
+    let text = written(&cases.into_inner().unwrap());
+    assert!(Table::read(&text).is_ok());
+    std::fs::write(workspace().join("conformance/probes.yaml"), text).unwrap();
+}
+
+#[test]
+fn every_field_has_cases_that_tell_its_values_apart() {
+    let suite = suite();
+    let [_, _, all] = machines();
+    let table = Table::built_in();
+    let mut wrong = Vec::new();
+    for field in FIELDS.iter().filter(|field| !is_number(field)) {
+        let mut apart = BTreeSet::new();
+        for name in table.of(field.name) {
+            let case = suite.cases.iter().find(|case| case.name == name);
+            let case = case.unwrap_or_else(|| panic!("{}: there is no case {name}", field.name));
+            apart.extend(told_apart(&under_each_value(field, &Profile::documented(), &all, case)));
+        }
+        let count = field.values.len();
+        if apart.len() != count * (count - 1) / 2 {
+            wrong.push(field.name);
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!(table.cases.keys().all(|name| Field::by_name(name).is_some()));
+}
+
+fn measured(machine: &Profile, base: &Profile) -> Measured {
+    let suite = suite();
+    let probing = Probing {
+        suite: &suite,
+        table: Table::built_in(),
+        base: base.clone(),
+        given: BTreeMap::new(),
+        answers_by: machine.clone(),
+    };
+    measure(&mut SimBackend::new(machine.clone()), &probing).unwrap()
+}
+
+/// The fields whose finding is not the machine's value.
+fn misread(machine: &Profile, measured: &Measured) -> Vec<String> {
+    let wrong = measured
+        .fields
+        .iter()
+        .filter(|(field, finding)| !is_number(field) && finding.value() != Some(field.get(machine).as_str()));
+    wrong.map(|(field, finding)| format!("{}: {finding:?}", field.name)).collect()
+}
+
+#[rstest]
+fn model_gives_its_profile_back_field_by_field(
+    #[values("documented", "doc-parameters", "nt-mapped")] name: &str,
+    #[values("documented", "doc-parameters", "nt-mapped")] base: &str,
+) {
+    let [machine, base] = [name, base].map(|name| Profile::built_in(name).unwrap());
+    assert_eq!(misread(&machine, &measured(&machine, &base)), [""; 0]);
+}
+
+#[rstest]
+fn model_gives_a_profile_from_a_file_back(#[values("wine", "reactos")] name: &str) {
+    let path = workspace().join(format!("fixtures/profiles/{name}.yaml"));
+    let machine = profile_file::load(path.to_str().unwrap()).unwrap();
+    assert_eq!(misread(&machine, &measured(&machine, &Profile::documented())), [""; 0]);
+}
