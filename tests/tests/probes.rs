@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -72,8 +73,11 @@ fn under_each_value(field: &Field, base: &Profile, features: &Features, case: &L
     field.values.iter().map(|(value, _)| play(value)).collect()
 }
 
-/// The pairs of values that a case tells apart, by their places among the field's.
-fn told_apart(played: &[Played]) -> BTreeSet<(usize, usize)> {
+/// Pairs of values, by their places among the field's.
+type Pairs = BTreeSet<(usize, usize)>;
+
+/// The pairs of values that a case tells apart.
+fn told_apart(played: &[Played]) -> Pairs {
     let mut apart = BTreeSet::new();
     for (a, first) in played.iter().enumerate() {
         for (b, second) in played.iter().enumerate().skip(a + 1) {
@@ -114,19 +118,18 @@ fn choose_among<'a>(
 ) {
     let count = field.values.len();
     let played = |case: &LoadedCase| under_each_value(field, base, features, case);
-    let mut apart: BTreeSet<(usize, usize)> =
-        chosen.iter().flat_map(|case| told_apart(&played(case))).collect();
+    let mut apart: Pairs = chosen.iter().flat_map(|case| told_apart(&played(case))).collect();
     if apart.len() == count * (count - 1) / 2 {
         return;
     }
-    let mut telling: Vec<(usize, &LoadedCase, BTreeSet<(usize, usize)>)> = Vec::new();
+    let mut telling: Vec<(usize, &LoadedCase, Pairs)> = Vec::new();
     for case in cases {
         let played = played(case);
         telling.push((played[0].calls.len(), case, told_apart(&played)));
     }
     telling.sort_by_key(|(calls, case, _)| (*calls, case.features.len(), case.name.clone()));
     loop {
-        let news = |tells: &BTreeSet<(usize, usize)>| tells.difference(&apart).count();
+        let news = |tells: &Pairs| tells.difference(&apart).count();
         // The first of the best: the shortest.
         let best = telling.iter().rev().max_by_key(|(_, _, tells)| news(tells));
         let Some((_, case, tells)) = best.filter(|(_, _, tells)| news(tells) > 0) else { return };
@@ -142,9 +145,9 @@ fn written(cases: &BTreeMap<String, Vec<String>>) -> String {
     );
     for (field, cases) in cases {
         let none = if cases.is_empty() { " []" } else { "" };
-        text.push_str(&format!("  {field}:{none}\n"));
+        let _ = writeln!(text, "  {field}:{none}");
         for case in cases {
-            text.push_str(&format!("    - '{case}'\n"));
+            let _ = writeln!(text, "    - '{case}'");
         }
     }
     text
