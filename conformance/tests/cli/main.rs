@@ -13,6 +13,7 @@ mod expectations;
 mod explain;
 mod files;
 mod init;
+mod probe;
 mod profile;
 mod recordings;
 mod report;

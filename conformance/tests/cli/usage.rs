@@ -10,7 +10,6 @@ use crate::common::Folder;
 #[rstest]
 #[case::no_command(&[])]
 #[case::unknown_command(&["rune"])]
-#[case::probe(&["probe"])]
 #[case::explore(&["explore", "mine.yaml"])]
 #[case::beside(&["beside", "mine.yaml"])]
 #[case::sweep(&["sweep", "mine.yaml"])]
