@@ -333,3 +333,36 @@ fn links_between_pages_lead_to_a_file() {
     }
     assert_eq!(broken, Vec::<String>::new());
 }
+
+/// What stands above the tables of `docs/requirements.md`.
+const REQUIREMENTS: &str = "\
+# Requirements
+
+Everything that the documents say and a machine can be held to, from `conformance/requirements/`. `wfp-conformance requirements` prints the cases that
+check each, `wfp-conformance explain ID` where it is doubted and which field of the profile decides. Sources are named as in
+[behaviour.md](behaviour.md).
+
+The kinds: `exact`, the documents agree; `one_of`, they contradict each other, or say nothing while code expects one of several answers; `probe`, nothing
+is known. What no case can check has the reason behind it.
+
+<!-- Made from the code: UPDATE_DOCUMENTS=1 cargo test -p wfp-tests --test documents -->
+";
+
+#[test]
+fn requirements_are_written_out_with_sources_and_what_cannot_be_tested() {
+    let mut page = REQUIREMENTS.to_owned();
+    let mut theme = "";
+    for requirement in Catalogue::built_in().iter() {
+        let of = requirement.id.split('.').next().unwrap_or_default();
+        if of != theme {
+            theme = of;
+            let _ = write!(page, "\n## {theme}\n\n| id | kind | requirement | source |\n|---|---|---|---|\n");
+        }
+        let untestable = requirement.untestable.as_ref();
+        let untestable = untestable.map_or(String::new(), |reason| format!(" *Not testable: {reason}.*"));
+        let (id, text) = (&requirement.id, &requirement.text);
+        let (kind, source) = (requirement.kind.name(), &requirement.source);
+        let _ = writeln!(page, "| `{id}` | {kind} | {text}{untestable} | {source} |");
+    }
+    holds("docs/requirements.md", &page);
+}

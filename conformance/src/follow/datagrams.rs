@@ -183,6 +183,7 @@ impl Follower {
             message_length: None,
             control: Input::default(),
             flags: 0,
+            message_flags: 0,
         };
         let sets = send.records.is_some();
         let observation = apply(backend, &process, None, Call::SendMessage(send))?;

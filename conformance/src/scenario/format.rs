@@ -169,6 +169,9 @@ pub struct Callout {
     /// `FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT` of its filters.
     #[serde(default)]
     pub clear_action_right: bool,
+    /// `FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED` of its filters: they permit while it is not registered.
+    #[serde(default)]
+    pub permit_if_unregistered: bool,
     /// How it keeps the rules of the functions that it calls.
     #[serde(default)]
     pub habits: HabitsSpec,
@@ -256,6 +259,7 @@ impl Callout {
             weight: self.weight,
             action: self.action,
             clear_action_right: self.clear_action_right,
+            permit_if_unregistered: self.permit_if_unregistered,
             habits: self.habits,
             pend: self.pend,
             rebind_to: self.rebind_to.clone(),
@@ -282,6 +286,7 @@ impl Callout {
             || self.habits != HabitsSpec::default()
             || self.action != CalloutAction::default()
             || self.clear_action_right
+            || self.permit_if_unregistered
             || !self.in_state.values().chain(self.rules.iter().map(|rule| &rule.r#do)).all(simple)
     }
 

@@ -88,8 +88,13 @@ impl Callouts {
             CalloutAction::Terminating => FilterAction::CalloutTerminating(callout),
             CalloutAction::Inspection => FilterAction::CalloutInspection(callout),
         };
-        let clear_action_right = spec.clear_action_right;
-        let kind = Kind { sublayer, weight: spec.weight, action, clear_action_right };
+        let kind = Kind {
+            sublayer,
+            weight: spec.weight,
+            action,
+            clear_action_right: spec.clear_action_right,
+            permit_if_callout_unregistered: spec.permit_if_unregistered,
+        };
         let filters = kind.add(world, &spec.layers, alternatives(&spec.matching, addresses)?)?;
         let handles = match handles {
             Handles::None => Vec::new(),
@@ -150,8 +155,13 @@ impl Callouts {
             FilterVerdict::Permit => FilterAction::Permit,
             FilterVerdict::Block => FilterAction::Block,
         };
-        let clear_action_right = spec.clear_action_right;
-        let kind = Kind { sublayer, weight: spec.weight, action, clear_action_right };
+        let kind = Kind {
+            sublayer,
+            weight: spec.weight,
+            action,
+            clear_action_right: spec.clear_action_right,
+            permit_if_callout_unregistered: false,
+        };
         let filters = kind.add(world, &spec.layers, alternatives(&spec.r#match, addresses)?)?;
         self.filters.insert(Name::clone(name), filters);
         Ok(())
@@ -242,6 +252,7 @@ struct Kind {
     weight: u64,
     action: FilterAction,
     clear_action_right: bool,
+    permit_if_callout_unregistered: bool,
 }
 
 impl Kind {
@@ -251,12 +262,20 @@ impl Kind {
         names: &[LayerName],
         alternatives: Vec<Vec<Condition>>,
     ) -> Result<Vec<FilterId>, String> {
-        let Self { sublayer, weight, action, clear_action_right } = self;
+        let Self { sublayer, weight, action, clear_action_right, permit_if_callout_unregistered } = self;
         let mut added = Vec::new();
         for conditions in alternatives {
             for layer in layers(names) {
                 let conditions = conditions.clone();
-                let filter = Filter { layer, sublayer, weight, conditions, action, clear_action_right };
+                let filter = Filter {
+                    layer,
+                    sublayer,
+                    weight,
+                    conditions,
+                    action,
+                    clear_action_right,
+                    permit_if_callout_unregistered,
+                };
                 added.push(world.fwpm_filter_add(filter).map_err(refused)?);
             }
         }

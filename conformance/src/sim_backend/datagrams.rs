@@ -140,7 +140,7 @@ impl SimBackend {
         self.world.write_memory(caller, pointer, &data);
         let data = WsaBuf { pointer, length: u32::try_from(data.len()).unwrap_or(u32::MAX) };
         let control_given = WsaBuf { pointer: control.pointer, length: control_length };
-        let message = WsaMsg { name, buffers: vec![data], control: control_given, flags: 0 };
+        let message = WsaMsg { name, buffers: vec![data], control: control_given, flags: send.message_flags };
         let mut trace = Vec::new();
         let result = self.world.wsa_send_msg(caller, socket.handle, &message, send.flags, &mut trace);
         self.free(caller, [control, Buffer::at(pointer)]);

@@ -197,6 +197,14 @@ pub struct SendMessage {
     /// `dwFlags` of the call.
     #[serde(default)]
     pub flags: u32,
+    /// `dwFlags` of the `WSAMSG`, which the call does not look at.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub message_flags: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl SendMessage {

@@ -75,6 +75,9 @@ pub struct CalloutSpec {
     pub action: CalloutAction,
     /// `FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT` of its filters.
     pub clear_action_right: bool,
+    /// `FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED` of its filters.
+    #[serde(default)]
+    pub permit_if_unregistered: bool,
     /// How it keeps the rules of the functions that it calls.
     pub habits: HabitsSpec,
     /// What it does with requests that it pends.
@@ -111,6 +114,7 @@ impl CalloutSpec {
             weight: 0,
             action: CalloutAction::default(),
             clear_action_right: false,
+            permit_if_unregistered: false,
             habits: HabitsSpec::default(),
             pend: PendSpec::default(),
             rebind_to: None,

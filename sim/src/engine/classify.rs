@@ -308,7 +308,9 @@ fn ask(
         FilterAction::CalloutTerminating(id) | FilterAction::CalloutUnknown(id) => match &asked.callout {
             Some(callout) => ask_callout(machine, seen, asked, (id, callout), run, inspections),
             // Source: win32 "FWPM_ACTION0"; docs/behaviour.md, "Kernel functions".
-            None => decide_by_filter(machine.profile, asked, run, Verdict::Block, inspections),
+            None => {
+                decide_by_filter(machine.profile, asked, run, asked.filter.without_callout(), inspections)
+            }
         },
         FilterAction::CalloutInspection(id) => match &asked.callout {
             Some(callout) => ask_callout(machine, seen, asked, (id, callout), run, inspections),

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::arbitration::Verdict;
 use super::{Flags, Incoming, Layer};
 use crate::address;
 use crate::ids::{CalloutId, Pid, SublayerId};
@@ -26,6 +27,9 @@ pub struct Filter {
     /// `FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT`. What it makes of the filter's own action is the profile field
     /// `clear-action-right`; a callout finds it in [`Classify::clear_action_right`](super::Classify::clear_action_right).
     pub clear_action_right: bool,
+    /// `FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED`: while its callout is not registered the filter permits. Without
+    /// the flag it blocks. Source: ddi "FWPS_FILTER1".
+    pub permit_if_callout_unregistered: bool,
 }
 
 impl Filter {
@@ -33,7 +37,20 @@ impl Filter {
     #[must_use]
     pub fn asking(layer: Layer, sublayer: SublayerId, callout: CalloutId) -> Self {
         let action = FilterAction::CalloutUnknown(callout);
-        Self { layer, sublayer, weight: 0, conditions: Vec::new(), action, clear_action_right: false }
+        Self {
+            layer,
+            sublayer,
+            weight: 0,
+            conditions: Vec::new(),
+            action,
+            clear_action_right: false,
+            permit_if_callout_unregistered: false,
+        }
+    }
+
+    /// What it decides by itself while its callout is not registered.
+    pub(super) fn without_callout(&self) -> Verdict {
+        if self.permit_if_callout_unregistered { Verdict::Permit } else { Verdict::Block }
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn datagram_call() -> BoxedStrategy<Call> {
                 message_length,
                 control,
                 flags,
+                message_flags: flags,
             })
         },
     );
@@ -170,6 +171,7 @@ pub(crate) fn datagram_onward() -> BoxedStrategy<Vec<Op>> {
                 message_length: None,
                 control: Input::default(),
                 flags: 0,
+                message_flags: 0,
             };
             vec![
                 named(&proxy, &message, Call::ReceiveMessage(receive)),

@@ -100,6 +100,13 @@ fn filter_is_asked_while_it_and_its_callout_are_there() {
         (vec!["a filter"], vec![Action::HardBlock]),
         "nobody is there to ask"
     );
+    let filter = Filter { permit_if_callout_unregistered: true, ..Filter::asking(layer, sublayer, callout) };
+    m.w.fwpm_filter_add(Filter { weight: 1, ..filter }).unwrap();
+    assert_eq!(
+        actions(&m.trace(SERVER)),
+        [Action::Permit],
+        "the flag has it permit, and that decides the sublayer"
+    );
 }
 
 // Conditions.

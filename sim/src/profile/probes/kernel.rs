@@ -67,8 +67,16 @@ pub(super) static PROBES: &[(&str, Probe)] = &[
         let sublayer = m.w.fwpm_sublayer_add(9);
         let (conditions, weight) = (Vec::new(), 0);
         let action = FilterAction::Permit;
-        m.w.fwpm_filter_add(Filter { layer, sublayer, weight, conditions, action, clear_action_right: true })
-            .unwrap();
+        let filter = Filter {
+            layer,
+            sublayer,
+            weight,
+            conditions,
+            action,
+            clear_action_right: true,
+            permit_if_callout_unregistered: false,
+        };
+        m.w.fwpm_filter_add(filter).unwrap();
         let hop = m.trace(SERVER);
         let soft = hop.classifies.last().unwrap().inspections[0].carried.write;
         if soft { "cleared-is-hard" } else { "set-is-hard" }.to_owned()
