@@ -8,15 +8,16 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use proptest::prelude::*;
 use rstest::rstest;
-use wfp_conformance::SimBackend;
-use wfp_conformance::probe::measure::{Measured, Probing, measure};
+use wfp_conformance::probe::measure::{Finding, Measured, Probing, measure};
 use wfp_conformance::probe::play::{Played, asked_by, on_model};
 use wfp_conformance::probe::table::{SCHEMA, Table};
 use wfp_conformance::profile_file;
 use wfp_conformance::requirements::Catalogue;
 use wfp_conformance::scenario::{LoadedCase, Suite};
-use wfp_conformance::vocabulary::{Feature, Features};
+use wfp_conformance::vocabulary::{Backend, Feature, Features};
+use wfp_conformance::{Only, SimBackend};
 use wfp_sim::Profile;
 use wfp_sim::profile::{FIELDS, Field};
 use wfp_tests::workspace;
@@ -43,10 +44,6 @@ fn machines() -> [Features; 3] {
 
 fn suite() -> Suite {
     Suite::load(&[workspace().join("scenarios")], &Profile::documented()).unwrap()
-}
-
-fn is_number(field: &Field) -> bool {
-    field.get(&Profile::documented()).parse::<u32>().is_ok()
 }
 
 /// The cases that are about a field, then all others.
@@ -163,7 +160,7 @@ fn table_is_made_anew_where_that_is_asked_for() {
     let cases = Mutex::new(BTreeMap::new());
     let work = || {
         while let Some(field) = FIELDS.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if !is_number(field) {
+            if field.bounds.is_none() {
                 let chosen = choose(&suite, field);
                 eprintln!("{}: {chosen:?}", field.name);
                 cases.lock().unwrap().insert(field.name.to_owned(), chosen);
@@ -186,7 +183,7 @@ fn every_field_has_cases_that_tell_its_values_apart() {
     let [_, _, all] = machines();
     let table = Table::built_in();
     let mut wrong = Vec::new();
-    for field in FIELDS.iter().filter(|field| !is_number(field)) {
+    for field in FIELDS.iter().filter(|field| field.bounds.is_none()) {
         let mut apart = BTreeSet::new();
         for name in table.of(field.name) {
             let case = suite.cases.iter().find(|case| case.name == name);
@@ -203,6 +200,10 @@ fn every_field_has_cases_that_tell_its_values_apart() {
 }
 
 fn measured(machine: &Profile, base: &Profile) -> Measured {
+    measured_on(&mut SimBackend::new(machine.clone()), machine, base)
+}
+
+fn measured_on(backend: &mut dyn Backend, machine: &Profile, base: &Profile) -> Measured {
     let suite = suite();
     let probing = Probing {
         suite: &suite,
@@ -211,7 +212,7 @@ fn measured(machine: &Profile, base: &Profile) -> Measured {
         given: BTreeMap::new(),
         answers_by: machine.clone(),
     };
-    measure(&mut SimBackend::new(machine.clone()), &probing).unwrap()
+    measure(backend, &probing).unwrap()
 }
 
 /// The fields whose finding is not the machine's value.
@@ -219,7 +220,7 @@ fn misread(machine: &Profile, measured: &Measured) -> Vec<String> {
     let wrong = measured
         .fields
         .iter()
-        .filter(|(field, finding)| !is_number(field) && finding.value() != Some(field.get(machine).as_str()));
+        .filter(|(field, finding)| finding.value() != Some(field.get(machine).as_str()));
     wrong.map(|(field, finding)| format!("{}: {finding:?}", field.name)).collect()
 }
 
@@ -237,4 +238,83 @@ fn model_gives_a_profile_from_a_file_back(#[values("wine", "reactos")] name: &st
     let path = workspace().join(format!("fixtures/profiles/{name}.yaml"));
     let machine = profile_file::load(path.to_str().unwrap()).unwrap();
     assert_eq!(misread(&machine, &measured(&machine, &Profile::documented())), [""; 0]);
+}
+
+/// A profile with any value of any field, and any number.
+fn any_profile() -> impl Strategy<Value = Profile> {
+    let words = FIELDS.iter().map(|field| match field.bounds {
+        Some((low, high)) => (low..=high).prop_map(|number| number.to_string()).boxed(),
+        None => prop::sample::select(field.values).prop_map(|(value, _)| value.to_owned()).boxed(),
+    });
+    words.collect::<Vec<_>>().prop_map(|words| {
+        let mut profile = Profile::documented();
+        for (field, word) in FIELDS.iter().zip(words) {
+            field.set(&mut profile, &word).unwrap();
+        }
+        profile
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    /// What one field says can hide another, or look like another. Then that is said, and nothing is guessed.
+    #[test]
+    fn no_profile_is_measured_wrong(machine in any_profile()) {
+        let measured = measured(&machine, &Profile::documented());
+        prop_assert_eq!(measured.identity.name, "sim");
+        for (field, finding) in measured.fields {
+            let value = field.get(&machine);
+            let is_right = match &finding {
+                Finding::Measured { value: found, .. } => *found == value,
+                Finding::OneOf { alike, .. } => alike.contains(&value),
+                Finding::None { .. } | Finding::NotMeasured { .. } => true,
+                Finding::Given { .. } => false,
+            };
+            prop_assert!(is_right, "{field:?} is {value}: {finding:?}");
+        }
+    }
+}
+
+/// No value of one of these fields explains the machine while the others are taken to be as documented.
+#[test]
+fn fields_that_look_like_each_other_are_told_apart() {
+    let changes = [
+        ("auth-connect-of-redirected", "once"),
+        ("auth-connect-metadata", "absent"),
+        ("mapped-auth-layer", "ipv6"),
+    ];
+    let mut machine = Profile::documented();
+    for (field, value) in changes {
+        Field::by_name(field).unwrap().set(&mut machine, value).unwrap();
+    }
+    assert_eq!(misread(&machine, &measured(&machine, &Profile::documented())), [""; 0]);
+}
+
+#[test]
+fn where_time_really_passes_it_is_measured_to_a_tenth_of_a_second_and_not_for_ever() {
+    let machine =
+        Profile { connect_timeout_ms: 5550, udp_idle_timeout_ms: 10_000_000, ..Profile::documented() };
+    let features = Feature::ALL.iter().map(|(feature, _)| *feature);
+    let features = features.filter(|feature| *feature != Feature::VirtualTime).collect();
+    let mut backend = Only::new(SimBackend::new(machine.clone()), &features);
+    let measured = measured_on(&mut backend, &machine, &Profile::documented());
+    let of = |name: &str| &measured.fields.iter().find(|(field, _)| field.name == name).unwrap().1;
+    let Finding::Measured { value, evidence } = of("connect-timeout-ms") else { panic!("{measured:?}") };
+    assert_eq!(value, "5567");
+    assert!(evidence.starts_with("from 5504 to 5567; connect-timeout-ms of 5503, "), "{evidence}");
+    let why = "it is more than 131071, and for longer nobody waits here".to_owned();
+    assert_eq!(*of("udp-idle-timeout-ms"), Finding::NotMeasured { why });
+    assert_eq!(of("context-limit").value(), Some("65536"));
+}
+
+#[test]
+fn windows_7_is_recognized() {
+    let path = workspace().join("fixtures/profiles/windows-7.yaml");
+    let machine = profile_file::load(path.to_str().unwrap()).unwrap();
+    let measured = measured(&machine, &Profile::documented());
+    let unexplained = measured.fields.iter().filter(|(_, finding)| matches!(finding, Finding::None { .. }));
+    assert_eq!(unexplained.count(), 0);
+    let (_, version) = measured.fields.iter().find(|(field, _)| field.name == "windows-version").unwrap();
+    assert!(matches!(version, Finding::Measured { value, .. } if value == "windows-7"), "{version:?}");
 }

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use wfp_sim::Profile;
 use wfp_sim::profile::{FIELDS, Field};
 
+use super::numbers::Numbers;
 use super::play::{self, Played, asked_by, on_model};
 use super::table::Table;
 use crate::scenario::{LoadedCase, Suite};
 use crate::vocabulary::{Backend, BackendFault, Features, Identity};
 
-/// How often all fields are gone over, at most: what one of them is found to be can change what another one's cases show.
+/// How often something is gone over again, at most: what a field is found to be can change what another one's cases show.
 const ROUNDS: usize = 6;
 
-const NOT_HERE: &str = "nothing that was asked depends on it here";
+pub(super) const NOT_HERE: &str = "nothing that was asked depends on it here";
 
 /// What was measured of a machine.
 #[derive(Clone, Debug)]
@@ -91,6 +92,7 @@ pub struct Probing<'a> {
 /// # Errors
 /// Where it breaks.
 pub fn measure(machine: &mut dyn Backend, probing: &Probing<'_>) -> Result<Measured, BackendFault> {
+    let identity = machine.identify();
     let features = asked_by(machine.features());
     let mut seen: BTreeMap<&str, Played> = BTreeMap::new();
     let by_name: BTreeMap<&str, &LoadedCase> =
@@ -100,45 +102,90 @@ pub fn measure(machine: &mut dyn Backend, probing: &Probing<'_>) -> Result<Measu
             seen.insert(name, play::play(machine, &probing.answers_by, &features, case)?);
         }
     }
+    let numbers = Numbers::new(machine, &features, probing);
+    let mut search = Search { features: &features, by_name: &by_name, seen: &seen, probing, numbers };
     let mut so_far = probing.base.clone();
-    for (field, value) in &probing.given {
-        if let Some(field) = Field::by_name(field) {
-            // The command line has looked at the value.
-            let _ = field.set(&mut so_far, value);
-        }
-    }
-    let mut model = Model { features: &features, by_name: &by_name, seen: &seen, probing };
-    let mut fields = Vec::new();
     for _ in 0..ROUNDS {
-        let before = so_far.clone();
-        fields.clear();
-        for field in FIELDS {
-            let finding = match probing.given.get(field.name) {
-                Some(value) => Finding::Given { value: value.clone() },
-                None => model.find(field, &so_far)?,
-            };
-            let value = finding.value().map_or_else(|| field.get(&probing.base), str::to_owned);
-            // Only values of the field are looked at.
-            let _ = field.set(&mut so_far, &value);
-            fields.push((field, finding));
-        }
-        if so_far == before {
-            break;
+        let fields = search.one_by_one(&mut so_far)?;
+        match search.two_at_once(&fields, &so_far)? {
+            Some(better) => so_far = better,
+            None => return Ok(Measured { identity, fields }),
         }
     }
-    Ok(Measured { identity: machine.identify(), fields })
+    Ok(Measured { identity, fields: search.one_by_one(&mut so_far)? })
 }
 
 /// What the machine showed, to be compared with the model.
-struct Model<'a> {
+struct Search<'a> {
     features: &'a Features,
     by_name: &'a BTreeMap<&'a str, &'a LoadedCase>,
     seen: &'a BTreeMap<&'a str, Played>,
     probing: &'a Probing<'a>,
+    numbers: Numbers<'a>,
 }
 
-impl Model<'_> {
-    fn find(&mut self, field: &'static Field, so_far: &Profile) -> Result<Finding, BackendFault> {
+impl Search<'_> {
+    /// Goes over all fields again and again, each by itself, until nothing changes. `so_far` then has what was found.
+    fn one_by_one(&mut self, so_far: &mut Profile) -> Result<Vec<(&'static Field, Finding)>, BackendFault> {
+        let mut fields = Vec::new();
+        for _ in 0..ROUNDS {
+            let before = so_far.clone();
+            fields.clear();
+            for field in FIELDS {
+                let finding = self.finding(field, so_far)?;
+                let value = finding.value().map_or_else(|| field.get(&self.probing.base), str::to_owned);
+                // Only values of the field are looked at, and the command line has looked at what was given.
+                let _ = field.set(so_far, &value);
+                fields.push((field, finding));
+            }
+            if *so_far == before {
+                break;
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The profile in which a field that no value explains is explained after all, because another one that is not known
+    /// has another value.
+    fn two_at_once(
+        &mut self,
+        fields: &[(&'static Field, Finding)],
+        so_far: &Profile,
+    ) -> Result<Option<Profile>, BackendFault> {
+        let is_unexplained = |finding: &Finding| matches!(finding, Finding::None { .. });
+        let is_open = |finding: &Finding| {
+            matches!(finding, Finding::None { .. } | Finding::OneOf { .. } | Finding::NotMeasured { .. })
+        };
+        for (field, _) in fields.iter().filter(|(_, finding)| is_unexplained(finding)) {
+            let others =
+                fields.iter().filter(|(other, finding)| other.name != field.name && is_open(finding));
+            for (other, value) in
+                others.flat_map(|(other, _)| other.values.iter().map(move |(value, _)| (other, value)))
+            {
+                let mut profile = so_far.clone();
+                // A value of the field, from its own table.
+                let _ = other.set(&mut profile, value);
+                let Some(explained) = self.finding(field, &profile)?.value().map(str::to_owned) else {
+                    continue;
+                };
+                let _ = field.set(&mut profile, &explained);
+                if self.finding(other, &profile)?.value() == Some(*value) {
+                    return Ok(Some(profile));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn finding(&mut self, field: &'static Field, so_far: &Profile) -> Result<Finding, BackendFault> {
+        match (self.probing.given.get(field.name), field.bounds) {
+            (Some(value), _) => Ok(Finding::Given { value: value.clone() }),
+            (None, Some(bounds)) => self.numbers.find(field, bounds, so_far),
+            (None, None) => self.find(field, so_far),
+        }
+    }
+
+    fn find(&self, field: &'static Field, so_far: &Profile) -> Result<Finding, BackendFault> {
         let mut fitting: Vec<&str> = field.values.iter().map(|(value, _)| *value).collect();
         let all = fitting.len();
         let mut evidence = Vec::new();
@@ -188,14 +235,14 @@ impl Model<'_> {
 }
 
 /// What a case leaves of the values that were thought of.
-struct Narrowed<'a> {
-    fitting: Vec<&'a str>,
+pub(super) struct Narrowed<'a> {
+    pub(super) fitting: Vec<&'a str>,
     /// The calls that told, by their numbers in the case.
-    told_by: Vec<usize>,
+    pub(super) told_by: Vec<usize>,
 }
 
 /// The values under which the model answers as the machine did, wherever these values make a difference.
-fn narrow<'a>(machine: &Played, candidates: &[(&'a str, Played)]) -> Narrowed<'a> {
+pub(super) fn narrow<'a>(machine: &Played, candidates: &[(&'a str, Played)]) -> Narrowed<'a> {
     let mut fitting: Vec<&(&str, Played)> = candidates.iter().collect();
     let mut told_by = Vec::new();
     let longest = candidates.iter().map(|(_, played)| played.calls.len()).max().unwrap_or(0);
@@ -222,7 +269,7 @@ fn narrow<'a>(machine: &Played, candidates: &[(&'a str, Played)]) -> Narrowed<'a
 }
 
 /// A call and its answer, in words.
-fn told(case: &str, machine: &Played, at: usize) -> String {
+pub(super) fn told(case: &str, machine: &Played, at: usize) -> String {
     match machine.calls.get(at) {
         Some(seen) => format!("{case}, {}: {}", seen.line(at), seen.answer()),
         None => format!("{case}: it ends before call {}", at + 1),

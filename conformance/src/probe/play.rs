@@ -6,6 +6,7 @@ use crate::SimBackend;
 use crate::diff::by_role;
 use crate::only::Only;
 use crate::record::{Recorded, Recorder, Traced};
+use crate::run::trace::in_a_line;
 use crate::run::{Options, Status, run_case};
 use crate::scenario::LoadedCase;
 use crate::vocabulary::{
@@ -55,7 +56,11 @@ impl Seen {
     /// What came of it, in words.
     #[must_use]
     pub fn answer(&self) -> String {
-        self.observed.as_ref().map_or_else(|| "it cannot be made".to_owned(), ToString::to_string)
+        let Some(observed) = &self.observed else { return "it cannot be made".to_owned() };
+        match &observed.hop {
+            Some(hop) => format!("{observed} ({})", in_a_line(hop)),
+            None => observed.to_string(),
+        }
     }
 }
 

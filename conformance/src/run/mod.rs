@@ -4,7 +4,7 @@ mod bare;
 mod case;
 mod report;
 mod summary;
-mod trace;
+pub(crate) mod trace;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

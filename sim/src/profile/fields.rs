@@ -14,6 +14,15 @@ use super::values::{
 use crate::error::WinsockError;
 use crate::ntstatus::NtStatus;
 
+macro_rules! bounds {
+    () => {
+        None
+    };
+    ($low:literal, $high:literal) => {
+        Some(($low, $high))
+    };
+}
+
 /// Declares `Profile`, its three built-in values and the table [`FIELDS`] from one list.
 ///
 /// Each entry: name, type, its name in files, what it decides; its source; the built-in values in the order
@@ -68,6 +77,7 @@ macro_rules! profile {
             summary: $summary,
             source: $source,
             values: &[$(($value, $evidence),)*],
+            bounds: bounds!($($low, $high)?),
             get: |profile| profile.$name.to_text(),
             set: |profile, text| match <$type>::from_text(text) {
                 Some(value) $(if ($low..=$high).contains(&value))? => {

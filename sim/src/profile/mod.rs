@@ -42,6 +42,8 @@ pub struct Field {
     pub source: &'static str,
     /// Each value that evidence supports, and that evidence. A number's values are its bounds.
     pub values: &'static [(&'static str, &'static str)],
+    /// The least and the greatest value of a number.
+    pub bounds: Option<(u32, u32)>,
     pub(crate) get: fn(&Profile) -> String,
     pub(crate) set: fn(&mut Profile, &str) -> bool,
 }
@@ -90,11 +92,12 @@ pub struct UnknownValue {
 impl fmt::Display for UnknownValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is no value of the profile field `{}`", self.value, self.field)?;
-        if let Some(field) = Field::by_name(self.field) {
-            let known: Vec<String> = field.values.iter().map(|(value, _)| format!("`{value}`")).collect();
-            write!(f, "; known are {}", known.join(", "))?;
+        let Some(field) = Field::by_name(self.field) else { return Ok(()) };
+        if let Some((low, high)) = field.bounds {
+            return write!(f, "; it is a number from {low} to {high}");
         }
-        Ok(())
+        let known: Vec<String> = field.values.iter().map(|(value, _)| format!("`{value}`")).collect();
+        write!(f, "; known are {}", known.join(", "))
     }
 }
 
@@ -158,9 +161,8 @@ mod tests {
             let profile = Profile::built_in(name).unwrap();
             for field in FIELDS {
                 let said = field.get(&profile);
-                let number = said.parse::<u32>().is_ok();
                 assert!(
-                    number || field.values.iter().any(|(value, _)| *value == said),
+                    field.bounds.is_some() || field.values.iter().any(|(value, _)| *value == said),
                     "{name}: {} = {said}",
                     field.name
                 );
@@ -185,7 +187,11 @@ mod tests {
     fn number_outside_its_bounds_is_refused() {
         let mut profile = Profile::default();
         let field = Field::by_name("record-bytes-per-hop").unwrap();
-        assert!(field.set(&mut profile, "23").is_err());
+        let error = field.set(&mut profile, "23").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`23` is no value of the profile field `record-bytes-per-hop`; it is a number from 24 to 4096"
+        );
         assert!(field.set(&mut profile, "24").is_ok());
         assert_eq!(profile.record_bytes_per_hop, 24);
     }

@@ -12,6 +12,7 @@ pub use mermaid::diagram;
 pub(super) use mermaid::diagrams;
 pub(super) use sequence::Sequence;
 pub use text::hops;
+pub(crate) use text::in_a_line;
 pub(super) use text::lines;
 
 use crate::follow::{Cycle, Ending, HopReport, redirects};

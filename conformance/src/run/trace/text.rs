@@ -73,6 +73,16 @@ fn write_hop(text: &mut String, number: usize, report: &HopReport) -> std::fmt::
     Ok(())
 }
 
+/// What callouts were told and did in the course of a connect, in one line.
+pub(crate) fn in_a_line(hop: &Hop) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write_classified(&mut text, hop);
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let text = lines.collect::<Vec<_>>().join("; ");
+    if text.is_empty() { "no callout is asked".to_owned() } else { text }
+}
+
 fn write_classified(text: &mut String, hop: &Hop) -> std::fmt::Result {
     // The redirect layer goes without saying where it is the only one.
     let names_layers = classified(hop).nth(1).is_some();
