@@ -2,14 +2,14 @@
 //! sends on.
 
 use super::ask::Unanswered;
-use super::listening::Listener;
+use super::listening::{Listener, must_wait};
 use super::service::{Levels, OnError, Service, SetWhen};
 use super::serving::{Decided, Serving};
 use super::{Carried, Destination, Dialled, End, Follower, HopReport, Journey, Note, Result, apply};
 use crate::follow::ask::Ask;
 use crate::vocabulary::{
     Backend, BackendFault, Call, ControlType, Dial, Endpoint, Input, Level, MessageFlag, Name, Observation,
-    Outcome, Place, ReceiveMessage, SendMessage, SocketFamily, SocketProtocol,
+    Place, ReceiveMessage, SendMessage, SocketFamily, SocketProtocol,
 };
 
 /// What travels.
@@ -65,12 +65,7 @@ pub(super) fn post_receive(backend: &mut dyn Backend, listener: &Listener) -> Re
         None => Call::ReceiveFrom { socket, length: 4096 },
     };
     let observation = apply(backend, &listener.process, Some(&listener.accept), call)?;
-    match observation.outcome {
-        Outcome::Pending => Ok(()),
-        other => {
-            Err(BackendFault::Broken(format!("a receive on `{}` did not wait: {other:?}", listener.socket)))
-        }
-    }
+    must_wait(observation.outcome, listener)
 }
 
 impl Follower {

@@ -188,10 +188,20 @@ fn post(backend: &mut dyn Backend, listener: &Listener) -> Result<()> {
 fn post_accept(backend: &mut dyn Backend, listener: &Listener) -> Result<()> {
     let call = Call::Accept { socket: Name::clone(&listener.socket) };
     let observation = apply(backend, &listener.process, Some(&listener.accept), call)?;
-    match observation.outcome {
-        Outcome::Pending => Ok(()),
-        other => {
-            Err(BackendFault::Broken(format!("accept on `{}` did not wait: {other:?}", listener.socket)))
-        }
+    must_wait(observation.outcome, listener)
+}
+
+/// What arrives at a listener is taken in at once. Where something is there before it is waited for, a step sent it.
+pub(super) fn must_wait(outcome: Outcome, listener: &Listener) -> Result<()> {
+    let socket = &listener.socket;
+    match (outcome, listener.protocol) {
+        (Outcome::Pending, _) => Ok(()),
+        (Outcome::Ok, Transport::Tcp) => Err(BackendFault::Misuse(format!(
+            "a step made a connection to `{socket}`, where only what is followed is accepted"
+        ))),
+        (Outcome::Ok, Transport::Udp) => Err(BackendFault::Misuse(format!(
+            "a step sent a datagram to `{socket}`, where only what is followed is received"
+        ))),
+        (other, _) => Err(BackendFault::Broken(format!("`{socket}` did not wait for what comes: {other:?}"))),
     }
 }

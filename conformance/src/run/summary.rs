@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
+use super::report::is_partial;
 use super::{CaseRun, Options, Status, TraceForm, trace};
 use crate::follow::Ending;
 use crate::printable::printable;
@@ -160,6 +161,9 @@ impl Summary<'_> {
             printable(&self.options.profile_name),
             self.options.seed,
         );
+        if is_partial(self.suite, self.runs) {
+            let _ = writeln!(text, "partial: skipped were also cases that every machine should take");
+        }
     }
 
     fn paint(&self, style: Style, text: &str) -> String {

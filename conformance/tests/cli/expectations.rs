@@ -57,8 +57,12 @@ fn pass_where_a_failure_is_expected_fails_the_run() {
 #[test]
 fn case_that_is_to_be_skipped_is_not_run() {
     let entries = "- {cases: ['mine#hopes'], status: skipped, reason: it hangs}\n";
-    let (exit, _, _, folder) = run(entries, &[]);
+    let (exit, stdout, _, folder) = run(entries, &[]);
     assert_eq!(exit, 0);
+    assert!(
+        stdout.ends_with("\npartial: skipped were also cases that every machine should take\n"),
+        "{stdout}"
+    );
     let cases = statuses(&[("passed", ""), ("passed", ""), ("skipped", "it hangs")]);
     assert_eq!(reported(&folder), (cases, "partial".to_owned()));
 }

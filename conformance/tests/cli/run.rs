@@ -146,3 +146,38 @@ fn run_finds_the_same_whatever_the_number_of_jobs_and_however_often() {
     // Nothing in the suite depends on the seed.
     assert_eq!(report("again").replace("\"seed\": 5,", "\"seed\": 6,"), report("other"));
 }
+
+/// What only the runner listens at, a step can reach all the same.
+#[test]
+fn what_a_step_sends_where_followed_connections_arrive_fails_the_case() {
+    let folder = Folder::with(
+        "mine.yaml",
+        "\
+schema: wfp-conformance/scenario/v1
+title: Steps beside what is followed
+hosts: {server: {listen: [443], listen-udp: [53]}}
+processes: {app: {}}
+cases:
+  - id: connection
+    steps:
+      - {name: s, process: app, op: {socket: {}}}
+      - {process: app, op: {connect: {socket: s, to: 'server:443'}}}
+      - {follow: {from: app, to: 'server:443'}}
+  - id: datagram
+    steps:
+      - {name: s, process: app, op: {socket: {protocol: udp}}}
+      - {process: app, op: {send-to: {socket: s, to: 'server:53', data: x}}}
+      - {follow: {from: app, to: 'server:53', protocol: udp}}
+",
+    );
+    let called = folder.call(&["run", "mine.yaml"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (1, ""), "{}", called.stdout);
+    for told in [
+        "error: mine#connection, step 3\n  --> mine.yaml:10:9\n",
+        "observed: a step made a connection to `server:443/ipv4`, where only what is followed is accepted\n",
+        "error: mine#datagram, step 3\n  --> mine.yaml:15:9\n",
+        "observed: a step sent a datagram to `server:53/udp/ipv4`, where only what is followed is received\n",
+    ] {
+        assert!(called.stdout.contains(told), "{}", called.stdout);
+    }
+}

@@ -61,13 +61,18 @@ fn status(case: &CaseReport) -> TestCaseStatus {
     };
     status.set_message(text(case.reason.as_deref().unwrap_or_default())).set_type(case.status);
     if let Some(failure) = &case.failure {
-        status.set_description(text(&format!(
+        let mut description = format!(
             "{}\nexpected: {}\nobserved: {}\nat: {}",
             step_words(failure.step),
             failure.expected,
             failure.observed,
             case.place(),
-        )));
+        );
+        for (index, call) in failure.behind.iter().enumerate() {
+            let head = if index == 0 { "\nthe fewest calls up to it:" } else { "" };
+            description.extend([head, "\n", call]);
+        }
+        status.set_description(text(&description));
     }
     status
 }

@@ -106,6 +106,9 @@ struct FailureReport {
     column: usize,
     expected: String,
     observed: String,
+    /// The fewest calls up to where two backends differ; not in the JSON.
+    #[serde(skip)]
+    behind: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -215,6 +218,7 @@ impl Report {
                     column: failure.span.column(),
                     expected: failure.expected.clone(),
                     observed: failure.observed.clone(),
+                    behind: failure.behind.clone(),
                 }),
                 outcome: run.ending().map(OutcomeReport::of),
                 regressions: case.case.regressions.clone(),
@@ -293,6 +297,11 @@ impl fmt::Display for Place<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether all that was run passed, though not all that a machine has to show was run.
+pub(super) fn is_partial(suite: &Suite, runs: &[CaseRun]) -> bool {
+    verdict(suite, runs) == Verdict::Partial
 }
 
 /// A known deviation is a deviation; and who was not asked about the core cannot be called conformant.

@@ -37,6 +37,9 @@ pub(super) fn report() -> Report {
     fail(&mut report.cases[1], 2, "success", "WSAEOPNOTSUPP");
     fail(&mut report.cases[3], 0, "nothing left", "1 redirect context");
     fail(&mut report.cases[7], 3, "end reached", ODD);
+    if let Some(failure) = &mut report.cases[7].failure {
+        failure.behind = vec!["app: socket as <s>".to_owned(), "app: connect".to_owned()];
+    }
     report
 }
 
@@ -67,6 +70,7 @@ fn fail(case: &mut CaseReport, step: usize, expected: &str, observed: &str) {
         column: 9,
         expected,
         observed,
+        behind: Vec::new(),
     });
 }
 

@@ -110,7 +110,7 @@ fn sent_message(send: &SendMessage, control: &[u8]) -> Option<Message> {
     let (control, control_length) = input_buffer(input, control)?;
     let data = Memory::of(send.data.as_bytes())?;
     let data_length = u32::try_from(send.data.len()).ok()?;
-    Some(Message { data, data_length, control, control_length, flags: 0 })
+    Some(Message { data, data_length, control, control_length, flags: send.message_flags })
 }
 
 fn received_from(socket: Socket, length: u32) -> Done {

@@ -42,6 +42,7 @@ struct Failure<'a> {
     expected: &'a str,
     observed: &'a str,
     at: String,
+    behind: &'a [String],
 }
 
 /// What came of the same case on the model.
@@ -71,6 +72,7 @@ impl<'a> Data<'a> {
                 expected: &failure.expected,
                 observed: &failure.observed,
                 at: report.place().to_string(),
+                behind: &failure.behind,
             }),
             outcome: report.outcome.as_ref().map(ToString::to_string),
             model: model

@@ -281,6 +281,7 @@ mod tests {
         let data = data(&page);
         assert_eq!(data["cases"][7]["name"], "chains/odd#x@</script><b>");
         assert_eq!(data["cases"][7]["failure"]["observed"], sample::ODD);
+        assert_eq!(data["cases"][7]["failure"]["behind"][0], "app: socket as <s>");
         assert!(page.contains("<p>What records.short &lt;says&gt;.</p>"), "{page}");
     }
 

@@ -204,11 +204,11 @@
   function body(test) {
     const made = [];
     if (test.failure) {
-      const { step, expected, observed, at } = test.failure;
+      const { step, expected, observed, at, behind } = test.failure;
       const calm = test.status === 'expected_failure' ? ' calm' : '';
       made.push(make('div', { class: `wrong${calm}` }, facts([
         ['where', step === 0 ? 'after the last step' : `step ${step}`], ['expected', expected], ['observed', observed],
-        ['place', make('code', {}, at)], ['reason', test.status === 'failed' ? null : test.reason],
+        ['fewest calls up to it', behind.join('\n')], ['place', make('code', {}, at)], ['reason', test.status === 'failed' ? null : test.reason],
       ])));
     } else if (test.reason) made.push(make('div', { class: 'wrong calm' }, test.reason));
     const requirement = (id, index) => [index ? ', ' : '', button(id, () => look({ filter: id, view: 'requirements' }))];
