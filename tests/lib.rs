@@ -8,8 +8,23 @@ use std::time::Duration;
 use wfp_conformance::SimBackend;
 use wfp_conformance::run::{CaseRun, Options, Report, Summary, TraceForm, run};
 use wfp_conformance::scenario::Suite;
-use wfp_conformance::vocabulary::Backend;
+use wfp_conformance::vocabulary::{Backend, Feature};
 use wfp_sim::Profile;
+
+/// What a Windows machine can do without a driver.
+pub const WINDOWS_ALONE: [Feature; 11] = [
+    Feature::Tcp,
+    Feature::Udp,
+    Feature::Ipv6,
+    Feature::DualStack,
+    Feature::ExtensionFunctions,
+    Feature::Overlapped,
+    Feature::Duplicate,
+    Feature::RedirectRecords,
+    Feature::OriginalDestination,
+    Feature::RemoteHost,
+    Feature::InvalidPointers,
+];
 
 /// The root of the workspace.
 #[must_use]
@@ -63,8 +78,6 @@ pub fn play(suite: Suite, profile_name: &str) -> Played {
     let options = Options {
         profile: profile.clone(),
         profile_name: profile_name.to_owned(),
-        seed: 1,
-        jobs: 1,
         trace: true,
         ..Options::default()
     };

@@ -96,13 +96,7 @@ fn chain(c: &mut Criterion) {
 fn files(c: &mut Criterion) {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"));
     let profile = Profile::documented();
-    let options = Options {
-        profile: profile.clone(),
-        profile_name: "documented".to_owned(),
-        seed: 1,
-        jobs: 1,
-        ..Options::default()
-    };
+    let options = Options::default();
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/three-kilobytes.yaml"))
         .expect("the file is beside this one");
     let folder = tempfile::tempdir().expect("a folder to write to");

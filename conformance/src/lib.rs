@@ -19,7 +19,6 @@
 //! use wfp_conformance::scenario::Suite;
 //! use wfp_sim::Profile;
 //!
-//! let profile = Profile::documented();
 //! let text = "
 //! schema: wfp-conformance/scenario/v1
 //! hosts: {server: {listen: [443]}}
@@ -31,9 +30,8 @@
 //!     steps:
 //!       - follow: {from: browser, to: 'server:443'}
 //! ";
-//! let suite = Suite::from_text("mine.yaml", text, &profile).unwrap();
-//! let options = Options { profile, profile_name: "documented".into(), seed: 1, jobs: 1, ..Options::default() };
-//! let runs = run::run(&suite, &options, &|| Ok(Box::new(SimBackend::default()))).unwrap();
+//! let suite = Suite::from_text("mine.yaml", text, &Profile::documented()).unwrap();
+//! let runs = run::run(&suite, &Options::default(), &|| Ok(Box::new(SimBackend::default()))).unwrap();
 //!
 //! let ending = runs[0].ending().unwrap();
 //! let cycle = ending.cycle.as_ref().unwrap();

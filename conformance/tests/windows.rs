@@ -56,6 +56,15 @@ impl Machine {
         self.call(process, name, call).unwrap()
     }
 
+    /// Makes a TCP socket of a process listen, as `listening`.
+    fn listens(&mut self, process: &str, at: &str) {
+        self.all(&[
+            (process, "listening", r#"{"socket": {}}"#),
+            (process, "", &format!(r#"{{"bind": {{"socket": "listening", "to": "{at}"}}}}"#)),
+            (process, "", r#"{"listen": {"socket": "listening"}}"#),
+        ]);
+    }
+
     /// Makes calls that must succeed.
     fn all(&mut self, calls: &[(&str, &str, &str)]) {
         for (process, name, call) in calls {
@@ -107,11 +116,7 @@ fn a_connection_goes_from_one_process_to_another_and_carries_data(#[case] family
 #[test]
 fn an_accept_that_waits_lets_its_thread_make_other_calls() {
     let mut machine = Machine::new();
-    machine.all(&[
-        ("app", "listening", r#"{"socket": {}}"#),
-        ("app", "", r#"{"bind": {"socket": "listening", "to": "loopback:1001"}}"#),
-        ("app", "", r#"{"listen": {"socket": "listening"}}"#),
-    ]);
+    machine.listens("app", "loopback:1001");
     let accept = machine.make("app", "accepted", r#"{"accept": {"socket": "listening"}}"#);
     assert_eq!(accept.outcome, Outcome::Pending);
     machine.all(&[
@@ -216,11 +221,7 @@ fn a_pointer_to_nowhere_is_refused_or_ends_the_process_and_nothing_else() {
 fn after_a_reset_nothing_is_left_of_the_case_before() {
     let mut machine = Machine::new();
     for _ in 0..3 {
-        machine.all(&[
-            ("app", "listening", r#"{"socket": {}}"#),
-            ("app", "", r#"{"bind": {"socket": "listening", "to": "loopback:1001"}}"#),
-            ("app", "", r#"{"listen": {"socket": "listening"}}"#),
-        ]);
+        machine.listens("app", "loopback:1001");
         let accept = machine.make("app", "accepted", r#"{"accept": {"socket": "listening"}}"#);
         assert_eq!(accept.outcome, Outcome::Pending);
         machine.set_up();
@@ -282,13 +283,8 @@ fn an_overlapped_code_tells_its_end_through_event_result_routine_and_port() {
 #[test]
 fn extension_functions_connect_and_accept() {
     let mut machine = Machine::new();
-    machine.all(&[
-        ("far", "listening", r#"{"socket": {}}"#),
-        ("far", "", r#"{"bind": {"socket": "listening", "to": "any:443"}}"#),
-        ("far", "", r#"{"listen": {"socket": "listening"}}"#),
-        ("far", "accepted", r#"{"socket": {}}"#),
-        ("app", "dialling", r#"{"socket": {}}"#),
-    ]);
+    machine.listens("far", "any:443");
+    machine.all(&[("far", "accepted", r#"{"socket": {}}"#), ("app", "dialling", r#"{"socket": {}}"#)]);
     let accept = r#"{"accept-ex": {"socket": "listening", "into": "accepted"}}"#;
     assert_eq!(machine.make("far", "accept", accept).outcome, Outcome::Pending);
     let dial = r#"{"connect": {"socket": "dialling", "to": "server:443", "ex": true}}"#;
@@ -307,10 +303,8 @@ fn extension_functions_connect_and_accept() {
 #[test]
 fn a_condition_function_decides_about_a_connection_and_makes_calls() {
     let mut machine = Machine::new();
+    machine.listens("far", "any:443");
     machine.all(&[
-        ("far", "listening", r#"{"socket": {}}"#),
-        ("far", "", r#"{"bind": {"socket": "listening", "to": "any:443"}}"#),
-        ("far", "", r#"{"listen": {"socket": "listening"}}"#),
         ("app", "dialling", r#"{"socket": {}}"#),
         ("app", "", r#"{"connect": {"socket": "dialling", "to": "server:443"}}"#),
     ]);

@@ -7,11 +7,11 @@ use wfp_conformance::diff::Diff;
 use wfp_conformance::run::{Options, Status, run, run_case};
 use wfp_conformance::scenario::Suite;
 use wfp_conformance::vocabulary::{
-    Backend, BackendFault, Feature, Features, Identity, Observation, Op, Outcome, Settings,
+    Backend, BackendFault, Features, Identity, Observation, Op, Outcome, Settings,
 };
 use wfp_conformance::{Only, SimBackend};
 use wfp_sim::{Profile, WinsockError};
-use wfp_tests::suite;
+use wfp_tests::{WINDOWS_ALONE, suite};
 
 /// The model, without one of its calls.
 struct Without {
@@ -71,13 +71,7 @@ cases:
 #[case::of_a_sweep("describe")]
 fn case_that_needs_a_call_which_the_backend_cannot_make_is_skipped(#[case] call: &'static str) {
     let suite = suite(CASE);
-    let options = Options {
-        profile: Profile::default(),
-        profile_name: "documented".to_owned(),
-        seed: 1,
-        jobs: 1,
-        ..Options::default()
-    };
+    let options = Options::default();
     let mut backend = Without { machine: SimBackend::default(), call };
     let run = run_case(&mut backend, &suite.cases[0], &options, 1).unwrap();
     let reason = format!("the backend does not support `{call}`");
@@ -88,33 +82,11 @@ fn case_that_needs_a_call_which_the_backend_cannot_make_is_skipped(#[case] call:
     assert_eq!(run.status, Status::Passed, "{:?}", run.failure);
 }
 
-/// What a real machine has without a driver.
-const WITHOUT_DRIVER: [Feature; 12] = [
-    Feature::Tcp,
-    Feature::Udp,
-    Feature::Ipv6,
-    Feature::DualStack,
-    Feature::ExtensionFunctions,
-    Feature::Overlapped,
-    Feature::Duplicate,
-    Feature::RedirectRecords,
-    Feature::RemoteHost,
-    Feature::InvalidPointers,
-    Feature::Elevation,
-    Feature::OriginalDestination,
-];
-
 #[test]
 fn cases_that_ask_no_callout_run_on_a_machine_without_a_driver() {
-    let (suite, profile) = (Suite::built_in(&Profile::default()).unwrap(), Profile::default());
-    let options = Options {
-        profile: profile.clone(),
-        profile_name: "documented".to_owned(),
-        seed: 1,
-        jobs: 1,
-        ..Options::default()
-    };
-    let features = WITHOUT_DRIVER.into();
+    let suite = Suite::built_in(&Profile::default()).unwrap();
+    let options = Options::default();
+    let features = WINDOWS_ALONE.into();
     let new_backend = || Ok(Box::new(Only::new(SimBackend::default(), &features)) as Box<dyn Backend>);
     let runs = run(&suite, &options, &new_backend).unwrap();
     let status = |name: &str| {

@@ -16,6 +16,7 @@ use wfp_conformance::{Only, SimBackend};
 use wfp_sim::Profile;
 use wfp_sim::ntstatus::{REACTOS, WINE};
 use wfp_sim::profile::{FIELDS, FOLLOWS, Field, WindowsVersion};
+use wfp_tests::WINDOWS_ALONE;
 
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -104,8 +105,7 @@ fn readme_shows_what_its_scenario_prints() {
 
     let profile = Profile::documented();
     let suite = Suite::from_text("my-driver.yaml", yaml, &profile).unwrap();
-    let options =
-        Options { profile, profile_name: "documented".to_owned(), seed: 1, jobs: 1, ..Options::default() };
+    let options = Options::default();
     let runs = run::run(&suite, &options, &|| Ok(Box::new(SimBackend::default()))).unwrap();
     let backend = SimBackend::default();
     let summary = Summary {
@@ -176,31 +176,10 @@ fn behaviour_has_the_table_of_the_regressions() {
     holds("docs/behaviour.md", &with_made(&read("docs/behaviour.md"), &table));
 }
 
-/// What a Windows machine can do by itself.
-const WINDOWS: [Feature; 11] = [
-    Feature::Tcp,
-    Feature::Udp,
-    Feature::Ipv6,
-    Feature::DualStack,
-    Feature::ExtensionFunctions,
-    Feature::Overlapped,
-    Feature::Duplicate,
-    Feature::RedirectRecords,
-    Feature::OriginalDestination,
-    Feature::RemoteHost,
-    Feature::InvalidPointers,
-];
-
 /// Which cases run on a machine without a driver, whatever the profile: some install callouts that nobody asks.
 fn run_without_driver(suite: &Suite) -> Vec<bool> {
-    let features: Features = WINDOWS.into_iter().chain([Feature::Profile]).collect();
-    let options = Options {
-        profile: Profile::documented(),
-        profile_name: "documented".to_owned(),
-        seed: 1,
-        jobs: 2,
-        ..Options::default()
-    };
+    let features: Features = WINDOWS_ALONE.into_iter().chain([Feature::Profile]).collect();
+    let options = Options { jobs: 2, ..Options::default() };
     let machine = || Ok(Box::new(Only::new(SimBackend::default(), &features)) as Box<_>);
     let runs = run::run(suite, &options, &machine).expect("the model does not break");
     runs.iter().map(|run| run.status != Status::Skipped).collect()
@@ -215,7 +194,7 @@ fn settled_by(requirement: &Requirement, suite: &Suite, cases: &[usize], alone: 
         return "Windows alone".to_owned();
     }
     // Which of the answers a case takes for right is no matter here.
-    let beside = |feature: &&Feature| !WINDOWS.contains(feature) && **feature != Feature::Profile;
+    let beside = |feature: &&Feature| !WINDOWS_ALONE.contains(feature) && **feature != Feature::Profile;
     let needs =
         |case: &usize| -> Features { suite.cases[*case].features.iter().filter(beside).copied().collect() };
     let rest = |needs: &Features| {

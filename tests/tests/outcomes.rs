@@ -119,13 +119,7 @@ fn observe() -> Seen {
     let folder = workspace().join("scenarios");
     let suite = Suite::load(&[folder], &Profile::documented());
     let suite = suite.unwrap_or_else(|errors| panic!("{}", errors[0].render(false)));
-    let options = Options {
-        profile: Profile::documented(),
-        profile_name: "documented".to_owned(),
-        seed: 1,
-        jobs: 1,
-        ..Options::default()
-    };
+    let options = Options::default();
     let mut recorder = Recorder::default();
     let mut all = Seen::new();
     for case in &suite.cases {

@@ -20,23 +20,11 @@ use wfp_conformance::vocabulary::{Backend, Feature, Features};
 use wfp_conformance::{Only, SimBackend};
 use wfp_sim::Profile;
 use wfp_sim::profile::{FIELDS, Field};
-use wfp_tests::workspace;
+use wfp_tests::{WINDOWS_ALONE, workspace};
 
 /// What machines have: one without a driver that redirects, one with such drivers, and a model.
 fn machines() -> [Features; 3] {
-    let plain = [
-        Feature::Tcp,
-        Feature::Udp,
-        Feature::Ipv6,
-        Feature::DualStack,
-        Feature::ExtensionFunctions,
-        Feature::Overlapped,
-        Feature::Duplicate,
-        Feature::InvalidPointers,
-        Feature::RemoteHost,
-        Feature::OriginalDestination,
-    ];
-    let plain = Features::from(plain);
+    let plain = Features::from(WINDOWS_ALONE);
     let with_drivers = plain.iter().copied().chain([Feature::Redirect, Feature::MultiVendor]).collect();
     let all = Feature::ALL.iter().map(|(feature, _)| *feature).collect();
     [plain, with_drivers, all].map(|features| asked_by(&features))

@@ -50,13 +50,7 @@ fn failures(field: &Field, value: &str, profile: &Profile) -> Result<Vec<String>
     let own = if field.name == "context-limit" { Some(load(profile)?) } else { None };
     let suite = own.as_ref().map_or_else(|| SUITE.as_ref(), Ok)?;
     let name = format!("{}: {value}", field.name);
-    let options = Options {
-        profile: profile.clone(),
-        profile_name: name.clone(),
-        seed: 1,
-        jobs: 1,
-        ..Options::default()
-    };
+    let options = Options { profile: profile.clone(), profile_name: name.clone(), ..Options::default() };
     let runs = run(suite, &options, &|| Ok(Box::new(SimBackend::new(profile.clone()))))?;
     // On a machine without records, cases about them are skipped.
     let may_skip = field.name == "windows-version";

@@ -1,10 +1,10 @@
 //! SO_ORIGINAL_DST.
 
+use wfp_sim::Caller;
 use wfp_sim::address::from_sockaddr_storage;
-use wfp_sim::{Caller, SOL_IP, SOL_IPV6, SOL_SOCKET};
 
 use super::{SimBackend, Socket};
-use crate::vocabulary::{BackendFault, Call, Observation, Op, OptionLevel, Outcome, SocketFamily};
+use crate::vocabulary::{BackendFault, Call, Observation, Op, Outcome};
 
 impl SimBackend {
     pub(super) fn original_destination(
@@ -16,14 +16,7 @@ impl SimBackend {
             return Err(BackendFault::Misuse("not the original destination".to_owned()));
         };
         let Socket { handle, family, .. } = self.socket(socket)?;
-        let (of_family, needed) = match family {
-            SocketFamily::Ipv4 => (SOL_IP, 16),
-            SocketFamily::Ipv6 | SocketFamily::Dual => (SOL_IPV6, 28),
-        };
-        let level = match level {
-            OptionLevel::Family => of_family,
-            OptionLevel::Socket => SOL_SOCKET,
-        };
+        let (level, needed) = level.on(family);
         let length = length.bytes(Some(needed));
         let observation = match self.world.getsockopt_original_dst(caller, handle, level, length) {
             Ok(bytes) => {

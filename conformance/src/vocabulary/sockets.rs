@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wfp_sim::{SOL_IP, SOL_IPV6, SOL_SOCKET};
 
 /// A control code that is none of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +56,20 @@ pub enum OptionLevel {
     Family,
     /// SOL_SOCKET.
     Socket,
+}
+
+impl OptionLevel {
+    /// The number of the level on a socket of a family, and the size of the family's address.
+    pub(crate) fn on(self, family: SocketFamily) -> (i32, u32) {
+        let (of_family, address) = match family {
+            SocketFamily::Ipv4 => (SOL_IP, 16),
+            SocketFamily::Ipv6 | SocketFamily::Dual => (SOL_IPV6, 28),
+        };
+        match self {
+            Self::Family => (of_family, address),
+            Self::Socket => (SOL_SOCKET, address),
+        }
+    }
 }
 
 /// Which direction `shutdown` ends.

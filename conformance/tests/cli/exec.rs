@@ -63,20 +63,18 @@ fn profile_reaches_the_agent() {
 #[case::silent("exec sleep 1000", "it did not answer within 0.5 s")]
 fn child_that_does_not_say_hello_is_a_broken_backend(#[case] script: &str, #[case] what: &str) {
     let command = format!("sh -c {}", shlex::try_quote(script).unwrap());
-    let expected = format!("error: the backend broke: `{command}`: {what}\n");
+    breaks(&command, &format!("error: the backend broke: `{command}`: {what}\n"));
+}
+
+/// The run ends because of the backend, and leaves no report.
+#[cfg(unix)]
+fn breaks(command: &str, expected: &str) {
     let folder = Folder::with("mine.yaml", MIXED);
     let backend = format!("exec:{command}");
-    let called = folder.call(&[
-        "run",
-        "mine.yaml",
-        "--backend",
-        &backend,
-        "--time-limit",
-        "0.5",
-        "--report",
-        "json=report.json",
-    ]);
-    assert_eq!((called.exit, called.stdout.as_str(), called.stderr), (3, "", expected));
+    let limit = ["--time-limit", "0.5", "--jobs", "1"];
+    let run = ["run", "mine.yaml", "--backend", &backend, "--report", "json=report.json"];
+    let called = folder.call(&[&run[..], &limit].concat());
+    assert_eq!((called.exit, called.stdout.as_str(), called.stderr.as_str()), (3, "", expected));
     assert!(!folder.path().join("report.json").exists());
 }
 
@@ -93,23 +91,7 @@ fn child_that_breaks_midway_is_a_broken_backend(#[case] then: &str, #[case] what
     let welcome = r#"{"hello":"wfp-conformance/agent/v1","identity":{"name":"x","version":"1","os":null},"features":["tcp","redirect","redirect-records","remote-host","kernel-view","multi-vendor"]}"#;
     let script = format!("read line; echo '{welcome}'; read line; {then}");
     let command = format!("sh -c {}", shlex::try_quote(&script).unwrap());
-    let folder = Folder::with("mine.yaml", MIXED);
-    let backend = format!("exec:{command}");
-    let called = folder.call(&[
-        "run",
-        "mine.yaml",
-        "--jobs",
-        "1",
-        "--backend",
-        &backend,
-        "--time-limit",
-        "0.5",
-        "--report",
-        "json=report.json",
-    ]);
-    let expected = format!("error: the backend broke: `{command}`: {what}\n");
-    assert_eq!((called.exit, called.stdout.as_str(), called.stderr), (3, "", expected));
-    assert!(!folder.path().join("report.json").exists());
+    breaks(&command, &format!("error: the backend broke: `{command}`: {what}\n"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wfp_sim::address::from_sockaddr_storage;
-use wfp_sim::{SO_ORIGINAL_DST, SOL_IP, SOL_IPV6, SOL_SOCKET, WinsockError};
+use wfp_sim::{SO_ORIGINAL_DST, WinsockError};
 
 use super::tables::{Descriptor, Tables};
 use super::work::{Done, Work, cannot, done};
@@ -185,14 +185,7 @@ fn new_socket(call: &Call) -> Result<Work, BackendFault> {
 }
 
 fn original_destination(socket: Socket, family: SocketFamily, level: OptionLevel, length: Length) -> Done {
-    let (of_family, needed) = match family {
-        SocketFamily::Ipv4 => (SOL_IP, 16),
-        SocketFamily::Ipv6 | SocketFamily::Dual => (SOL_IPV6, 28),
-    };
-    let level = match level {
-        OptionLevel::Family => of_family,
-        OptionLevel::Socket => SOL_SOCKET,
-    };
+    let (level, needed) = level.on(family);
     let length = length.bytes(Some(needed));
     let Some(memory) = Memory::new(PointerKind::Valid, length, None, 0) else {
         return cannot(BackendFault::Unsupported(format!("a buffer of {length} bytes")));
