@@ -192,8 +192,8 @@ impl Search<'_> {
         let (mut lacking, mut was_asked) = (None, false);
         for name in self.probing.table.of(field.name) {
             let (Some(case), Some(machine)) = (self.by_name.get(name), self.seen.get(name)) else { continue };
+            lacking = lacking.or(machine.cut.as_deref());
             if machine.calls.is_empty() {
-                lacking = lacking.or(machine.cut.as_deref());
                 continue;
             }
             was_asked = true;

@@ -142,17 +142,16 @@ impl<'a> Numbers<'a> {
             candidates.push((side, on_model(&profile, self.features, &case)?));
         }
         let played = self.played(field.name, number)?;
-        if played.calls.is_empty() {
-            let why = played.cut.as_deref().unwrap_or(NOT_HERE).to_owned();
-            return Ok(Answer::Nothing(Finding::NotMeasured { why }));
-        }
         let narrowed = narrow(played, &candidates);
         let name = format!("{} of {number}", field.name);
         let evidence = narrowed.told_by.first().map(|at| told(&name, played, *at)).unwrap_or_default();
         Ok(match narrowed.fitting[..] {
             [side] => Answer::Side { is_more: side == "more", evidence },
             [] => Answer::Nothing(Finding::None { evidence }),
-            _ => Answer::Nothing(Finding::NotMeasured { why: NOT_HERE.to_owned() }),
+            _ => {
+                let why = played.cut.as_deref().unwrap_or(NOT_HERE).to_owned();
+                Answer::Nothing(Finding::NotMeasured { why })
+            }
         })
     }
 

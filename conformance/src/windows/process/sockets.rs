@@ -20,7 +20,7 @@ const ACCEPT_GRACE: Duration = Duration::from_millis(20);
 /// The same for data and datagrams.
 pub(super) const RECEIVE_GRACE: Duration = Duration::from_millis(100);
 /// What is given to a call that nothing can have arrived for: enough for one that fails at once.
-const NOTHING_CAN_COME: Duration = Duration::from_millis(20);
+const NOTHING_CAN_COME: Duration = Duration::from_millis(100);
 /// How long a connect may take: Windows tries a port that refuses three times, which takes two seconds.
 const CONNECT_GRACE: Duration = Duration::from_secs(10);
 
