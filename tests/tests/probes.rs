@@ -16,7 +16,9 @@ use wfp_conformance::probe::table::{SCHEMA, Table};
 use wfp_conformance::profile_file;
 use wfp_conformance::requirements::Catalogue;
 use wfp_conformance::scenario::{LoadedCase, Suite};
-use wfp_conformance::vocabulary::{Backend, Feature, Features};
+use wfp_conformance::vocabulary::{
+    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings,
+};
 use wfp_conformance::{Only, SimBackend};
 use wfp_sim::Profile;
 use wfp_sim::profile::{FIELDS, Field};
@@ -294,6 +296,57 @@ fn where_time_really_passes_it_is_measured_to_a_tenth_of_a_second_and_not_for_ev
     let why = "it is more than 131071, and for longer nobody waits here".to_owned();
     assert_eq!(*of("udp-idle-timeout-ms"), Finding::NotMeasured { why });
     assert_eq!(of("context-limit").value(), Some("65536"));
+}
+
+/// A machine on which an accept never returns at once.
+struct Slow {
+    machine: Only<SimBackend>,
+    accepted: Option<(Name, Observation)>,
+}
+
+impl Backend for Slow {
+    fn identify(&self) -> Identity {
+        self.machine.identify()
+    }
+
+    fn features(&self) -> &Features {
+        self.machine.features()
+    }
+
+    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
+        self.machine.reset(settings)
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        if let (Call::Wait { calls, .. }, Some((name, result))) = (&op.call, self.accepted.take())
+            && calls[..] == [Name::clone(&name)]
+        {
+            let completed = Some((name, Box::new(result)));
+            return Ok(Observation { completed, ..Observation::new(Outcome::Ok) });
+        }
+        let result = self.machine.apply(op)?;
+        match (&op.call, &op.name) {
+            (Call::Accept { .. }, Some(name)) if result.outcome == Outcome::Ok => {
+                self.accepted = Some((Name::clone(name), result));
+                Ok(Observation::new(Outcome::Pending))
+            }
+            _ => Ok(result),
+        }
+    }
+}
+
+#[test]
+fn machine_that_takes_its_time_is_measured_as_one_that_does_not() {
+    let machine = Profile::nt_mapped();
+    let features = Feature::ALL.iter().map(|(feature, _)| *feature);
+    let features = features.filter(|feature| *feature != Feature::VirtualTime).collect();
+    let base = Profile::documented();
+    let quick = &mut Only::new(SimBackend::new(machine.clone()), &features);
+    let slow = &mut Slow { machine: Only::new(SimBackend::new(machine.clone()), &features), accepted: None };
+    let [quick, slow] = [quick as &mut dyn Backend, slow].map(|one| measured_on(one, &machine, &base).fields);
+    for ((field, quick), (_, slow)) in quick.iter().zip(&slow) {
+        assert_eq!(slow.value(), quick.value(), "{field:?}: {slow:?}; {quick:?}");
+    }
 }
 
 #[test]

@@ -7,10 +7,10 @@ use crate::diff::by_role;
 use crate::only::Only;
 use crate::record::{Recorded, Recorder, Traced};
 use crate::run::trace::in_a_line;
-use crate::run::{Options, Status, run_case};
+use crate::run::{Options, PATIENCE, Status, run_case};
 use crate::scenario::LoadedCase;
 use crate::vocabulary::{
-    Backend, BackendFault, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings,
+    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings,
 };
 
 /// For everything random: the same on every machine.
@@ -95,7 +95,7 @@ pub fn play(
         Err(fault) => return Err(fault),
     };
     let mut recording = recorder.recording(&identity, features);
-    let mut calls = recording.cases.remove(case.name.as_str()).unwrap_or_default();
+    let mut calls = in_time(recording.cases.remove(case.name.as_str()).unwrap_or_default());
     let not_supported = calls.iter().position(|call| match (&call.observation, &call.fault) {
         (Some(observed), _) => matches!(observed.outcome, Outcome::Unsupported(_)),
         (None, fault) => matches!(fault, Some(BackendFault::Unsupported(_))),
@@ -108,6 +108,31 @@ pub fn play(
         Seen { op, observed: observation, role }
     });
     Ok(Played { calls: seen.collect(), cut })
+}
+
+/// A machine may take its time for what another answers at once: what came of a call when the runner waited for it is
+/// the call's own answer.
+fn in_time(calls: Vec<Recorded>) -> Vec<Recorded> {
+    let mut told: Vec<Recorded> = Vec::with_capacity(calls.len());
+    for call in calls {
+        match told.last_mut().filter(|before| waits_for(&call.op, before)) {
+            None => told.push(call),
+            Some(before) => {
+                let completed = call.observation.and_then(|waited| waited.completed);
+                if let Some((_, result)) = completed {
+                    before.observation = Some(*result);
+                }
+            }
+        }
+    }
+    told
+}
+
+/// Whether this is the runner waiting for the call before.
+fn waits_for(op: &Op, before: &Recorded) -> bool {
+    let is_pending = before.observation.as_ref().is_some_and(|seen| seen.outcome == Outcome::Pending);
+    let Call::Wait { calls, limit: PATIENCE } = &op.call else { return false };
+    is_pending && calls.len() == 1 && calls.first() == before.op.name.as_ref()
 }
 
 /// Plays a case on the model.

@@ -297,11 +297,12 @@ impl Player<'_> {
         let Some(name) = step.name.as_ref().filter(|_| observed.outcome == Outcome::Pending) else {
             return Ok(None);
         };
-        let may_go_on = step.expect.as_ref().is_some_and(|expect| {
+        let is_expected = step.expect.as_ref().is_some_and(|expect| {
             let blob = |name: &str| self.blobs.get(name).cloned();
             expect.check(observed, self.known(&blob)).is_none()
         });
-        if may_go_on || self.backend.features().contains(&Feature::VirtualTime) {
+        // Who goes on behind failures looks at what there is, and not only for what is expected.
+        if (is_expected && !self.goes_on) || self.backend.features().contains(&Feature::VirtualTime) {
             return Ok(None);
         }
         let call = Call::Wait { calls: vec![Name::clone(name)], limit: PATIENCE };
