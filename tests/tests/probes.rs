@@ -15,6 +15,7 @@ use wfp_conformance::probe::play::{Played, asked_by, on_model};
 use wfp_conformance::probe::table::{SCHEMA, Table};
 use wfp_conformance::profile_file;
 use wfp_conformance::requirements::Catalogue;
+use wfp_conformance::run::Waiting;
 use wfp_conformance::scenario::{LoadedCase, Suite};
 use wfp_conformance::vocabulary::{
     Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings,
@@ -55,7 +56,7 @@ fn under_each_value(field: &Field, base: &Profile, features: &Features, case: &L
     let play = |value: &str| {
         let mut profile = base.clone();
         field.set(&mut profile, value).unwrap();
-        on_model(&profile, features, case).unwrap()
+        on_model(&profile, features, case, Waiting::ForAll).unwrap()
     };
     field.values.iter().map(|(value, _)| play(value)).collect()
 }

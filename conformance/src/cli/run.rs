@@ -52,7 +52,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         expectations,
         fail_fast: args.fail_fast,
         trace: trace.is_some() || reports::shows_calls(&args.report),
-        goes_on: false,
+        goes_on: None,
     };
     let recorder = Recorder::default();
     let first = Mutex::new(Some(first));

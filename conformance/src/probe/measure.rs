@@ -8,6 +8,7 @@ use wfp_sim::profile::{FIELDS, Field};
 use super::numbers::Numbers;
 use super::play::{self, Played, asked_by, on_model};
 use super::table::Table;
+use crate::run::Waiting;
 use crate::scenario::{LoadedCase, Suite};
 use crate::vocabulary::{Backend, BackendFault, Features, Identity};
 
@@ -99,7 +100,7 @@ pub fn measure(machine: &mut dyn Backend, probing: &Probing<'_>) -> Result<Measu
         probing.suite.cases.iter().map(|case| (case.name.as_str(), case)).collect();
     for name in FIELDS.iter().flat_map(|field| probing.table.of(field.name)) {
         if let (Some(case), false) = (by_name.get(name), seen.contains_key(name)) {
-            seen.insert(name, play::play(machine, &probing.answers_by, &features, case)?);
+            seen.insert(name, play::play(machine, &probing.answers_by, &features, case, Waiting::ForAll)?);
         }
     }
     let numbers = Numbers::new(machine, &features, probing);
@@ -202,7 +203,7 @@ impl Search<'_> {
                 let mut profile = so_far.clone();
                 // A value of the field, from its own table.
                 let _ = field.set(&mut profile, value);
-                candidates.push((*value, on_model(&profile, self.features, case)?));
+                candidates.push((*value, on_model(&profile, self.features, case, Waiting::ForAll)?));
             }
             let narrowed = narrow(machine, &candidates);
             evidence.extend(narrowed.told_by.iter().map(|at| told(name, machine, *at)));

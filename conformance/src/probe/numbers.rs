@@ -12,6 +12,7 @@ use wfp_sim::profile::Field;
 
 use super::measure::{Finding, NOT_HERE, Probing, narrow, told};
 use super::play::{self, Played, on_model};
+use crate::run::Waiting;
 use crate::scenario::{LoadedCase, Suite};
 use crate::vocabulary::{Backend, BackendFault, Call, Feature, Features};
 
@@ -139,7 +140,7 @@ impl<'a> Numbers<'a> {
             let mut profile = so_far.clone();
             // Between the field's bounds.
             let _ = field.set(&mut profile, &value.to_string());
-            candidates.push((side, on_model(&profile, self.features, &case)?));
+            candidates.push((side, on_model(&profile, self.features, &case, Waiting::AsExpected)?));
         }
         let played = self.played(field.name, number)?;
         let narrowed = narrow(played, &candidates);
@@ -161,7 +162,13 @@ impl<'a> Numbers<'a> {
             Entry::Occupied(seen) => seen.into_mut(),
             Entry::Vacant(unseen) => {
                 let case = case(id, number)?;
-                unseen.insert(play::play(self.machine, &self.probing.answers_by, self.features, &case)?)
+                unseen.insert(play::play(
+                    self.machine,
+                    &self.probing.answers_by,
+                    self.features,
+                    &case,
+                    Waiting::AsExpected,
+                )?)
             }
         })
     }

@@ -7,7 +7,7 @@ use crate::diff::by_role;
 use crate::only::Only;
 use crate::record::{Recorded, Recorder, Traced};
 use crate::run::trace::in_a_line;
-use crate::run::{Options, PATIENCE, Status, run_case};
+use crate::run::{Options, PATIENCE, Status, Waiting, run_case};
 use crate::scenario::LoadedCase;
 use crate::vocabulary::{
     Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings,
@@ -82,13 +82,14 @@ pub fn play(
     profile: &Profile,
     features: &Features,
     case: &LoadedCase,
+    waiting: Waiting,
 ) -> Result<Played, BackendFault> {
     let given = Given { inner: machine, profile: profile.clone(), features: features.clone() };
     let recorder = Recorder::default();
     let (identity, mut traced) =
         (given.identify(), Traced::new(Only::new(given, features), recorder.clone()));
     // What is left out of a case is decided under one profile, so that every machine is asked the same.
-    let options = Options { goes_on: true, ..Options::default() };
+    let options = Options { goes_on: Some(waiting), ..Options::default() };
     let cut = match run_case(&mut traced, case, &options, SEED) {
         Ok(run) if run.status == Status::Skipped => run.reason,
         Ok(_) | Err(BackendFault::Misuse(_)) => None,
@@ -139,8 +140,13 @@ fn waits_for(op: &Op, before: &Recorded) -> bool {
 ///
 /// # Errors
 /// None, unless the model breaks.
-pub fn on_model(profile: &Profile, features: &Features, case: &LoadedCase) -> Result<Played, BackendFault> {
-    play(&mut SimBackend::new(profile.clone()), profile, features, case)
+pub fn on_model(
+    profile: &Profile,
+    features: &Features,
+    case: &LoadedCase,
+    waiting: Waiting,
+) -> Result<Played, BackendFault> {
+    play(&mut SimBackend::new(profile.clone()), profile, features, case, waiting)
 }
 
 /// A machine that is asked by these features, and answers by its own profile.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use wfp_sim::Profile;
 
 use super::bare::runs_bare;
-use super::{Called, CaseRun, Event, Failure, Followed, Options, Status};
+use super::{Called, CaseRun, Event, Failure, Followed, Options, Status, Waiting};
 use crate::follow::{End, Ending, FirstSocket, Follower, Journey, Transport};
 use crate::scenario::{
     Difference, Expect, Host, Known, LoadedCase, OkExpect, OutcomeExpect, Step, Sweep, SweepRow,
@@ -120,7 +120,7 @@ struct Player<'a> {
     blobs: BTreeMap<Name, Arc<[u8]>>,
     keeps_trace: bool,
     /// Whether to go on behind a failure.
-    goes_on: bool,
+    goes_on: Option<Waiting>,
     /// Whether the callouts are left out.
     bare: bool,
     run: &'a mut CaseRun,
@@ -138,7 +138,7 @@ impl Player<'_> {
         for (index, step) in loaded.case.steps.iter().enumerate() {
             let result = self.step(index, step);
             first = first.or(self.cannot_be_made(index + 1, result)?);
-            if first.is_some() && !self.goes_on {
+            if first.is_some() && self.goes_on.is_none() {
                 return Ok(first);
             }
         }
@@ -301,8 +301,9 @@ impl Player<'_> {
             let blob = |name: &str| self.blobs.get(name).cloned();
             expect.check(observed, self.known(&blob)).is_none()
         });
-        // Who goes on behind failures looks at what there is, and not only for what is expected.
-        if (is_expected && !self.goes_on) || self.backend.features().contains(&Feature::VirtualTime) {
+        if (is_expected && self.goes_on != Some(Waiting::ForAll))
+            || self.backend.features().contains(&Feature::VirtualTime)
+        {
             return Ok(None);
         }
         let call = Call::Wait { calls: vec![Name::clone(name)], limit: PATIENCE };
@@ -326,7 +327,7 @@ impl Player<'_> {
                 let expected = format!("a socket in the state {}", sweep.state);
                 let observed = state.map_or("none".to_owned(), |state| state.to_string());
                 first = Some(self.failure(index, &["sweep", "state"], expected, observed));
-                if !self.goes_on {
+                if self.goes_on.is_none() {
                     return Ok(first);
                 }
             }
@@ -344,7 +345,7 @@ impl Player<'_> {
                 let path = ["sweep", "rows", &number, key];
                 let failure = self.check(index, expect, &observed, &path, &format!("with length {length}: "));
                 first = first.or(failure);
-                if first.is_some() && !self.goes_on {
+                if first.is_some() && self.goes_on.is_none() {
                     return Ok(first);
                 }
             }

@@ -41,8 +41,17 @@ pub struct Options {
     pub fail_fast: bool,
     /// Whether to keep the calls that steps make, for traces; the connections that they follow are kept in any case.
     pub trace: bool,
-    /// Whether a case goes on behind what is not as expected, to see what comes of the rest. It fails all the same.
-    pub goes_on: bool,
+    /// Makes a case go on behind what is not as expected, to see what comes of the rest. It fails all the same.
+    pub goes_on: Option<Waiting>,
+}
+
+/// Which named calls that have not returned are waited for, where time passes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Each.
+    ForAll,
+    /// Each that is expected to return.
+    AsExpected,
 }
 
 impl Default for Options {
@@ -56,7 +65,7 @@ impl Default for Options {
             expectations: Expectations::default(),
             fail_fast: false,
             trace: false,
-            goes_on: false,
+            goes_on: None,
         }
     }
 }

@@ -18,8 +18,8 @@ use super::datagrams::{
 };
 use super::operations::{operation_call, ways, wsk_call};
 
-/// The processes that exist from the start; `later` may be started, and `never` is not.
-pub(crate) const PROCESSES: [&str; 5] = ["app", "proxy", "other", "remote", "later"];
+/// The processes that exist from the start, and behind them those that seldom are: an op may start them.
+pub(crate) const PROCESSES: [&str; 6] = ["app", "proxy", "other", "remote", "later", "never"];
 
 const CALLOUTS: [&str; 4] = ["a", "b", "c", "never"];
 
