@@ -188,7 +188,7 @@ impl World {
                 self.stop_accepting(*listener, id);
                 self.set_state(*socket, State::Unconnected);
             }
-            PendingCall::Connect { socket, .. } => self.set_state(*socket, State::Unconnected),
+            PendingCall::Connect { socket, .. } => self.stop_connecting(*socket),
             PendingCall::Receive { flow, side } => {
                 if let Some(flow) = self.flow_mut(*flow) {
                     flow.end_mut(*side).waiting = None;
@@ -201,6 +201,15 @@ impl World {
             PendingCall::OverlappedResult { .. } | PendingCall::Completed(_) => {}
         }
         Some(pending)
+    }
+
+    /// A connect no longer waits for an answer: its contexts serve nothing any more.
+    fn stop_connecting(&mut self, id: SocketId) {
+        let Some(socket) = self.socket_mut(id) else { return };
+        let before = std::mem::replace(&mut socket.state, State::Unconnected);
+        if let State::Connecting { contexts, .. } = before {
+            self.give_contexts_up(&contexts);
+        }
     }
 
     /// An accept no longer waits for a connection.

@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::testing::{SERVER, SILENT, address};
 
 /// What cancels an operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -172,4 +173,18 @@ fn memory_that_is_gone_is_not_written() {
     let transferred = s.m.w.read_memory(s.service, kept.offset(8), 4).unwrap();
     assert_eq!(transferred, [0; 4], "the buffer was large enough");
     assert!(s.m.w.notifications.requests.is_empty(), "nothing is remembered of what has ended");
+}
+
+#[rstest]
+#[case::of_a_thread_that_ends(|m: &mut Machine| assert!(m.w.end_thread(m.app)))]
+#[case::that_is_interrupted(|m: &mut Machine| assert_eq!(m.w.wsa_cancel_blocking_call(m.app), Ok(())))]
+fn context_of_a_connect_that_nobody_answers_goes_with_the_call(#[case] ends: fn(&mut Machine)) {
+    let mut m = Machine::default();
+    m.w.start_thread(m.app).unwrap();
+    m.redirect_all(1, Redirect::local(m.service.pid, address(SILENT)));
+    let socket = m.w.socket(m.app, SocketKind::V4).unwrap();
+    assert!(matches!(m.connect(socket, SERVER), Ok(Completion::Pending(_))));
+    assert_eq!(m.w.live_contexts(), 1);
+    ends(&mut m);
+    assert_eq!(m.w.live_contexts(), 0);
 }
