@@ -28,7 +28,8 @@ pub(crate) struct Child {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     stderr: tokio::task::JoinHandle<String>,
-    runtime: Runtime,
+    /// There until the child is dropped.
+    runtime: Option<Runtime>,
 }
 
 /// Why a child has not answered.
@@ -106,7 +107,7 @@ impl Child {
             return Err(ChildError::NotStarted("it has no pipes".to_owned()));
         };
         let stderr = runtime.spawn(last_of(stderr));
-        Ok(Self { process, input, output: BufReader::new(output), stderr, runtime })
+        Ok(Self { process, input, output: BufReader::new(output), stderr, runtime: Some(runtime) })
     }
 
     /// Sends `lines`, each ended by a line feed, and reads `answers` lines. The child may answer while it is still sent
@@ -120,7 +121,7 @@ impl Child {
         answers: usize,
         limit: Duration,
     ) -> Result<Vec<String>, ChildError> {
-        let Self { input, output, runtime, .. } = self;
+        let Self { input, output, runtime: Some(runtime), .. } = self else { return Err(self.died(false)) };
         let sending = async {
             if let Some(input) = input {
                 // A child that no longer reads shows by its answers why.
@@ -158,11 +159,14 @@ impl Child {
 
     fn died(&mut self, cut: bool) -> ChildError {
         let Self { process, stderr, runtime, .. } = self;
-        let (status, stderr) = runtime.block_on(async {
-            let status = timeout(TO_END, process.wait()).await.ok().and_then(Result::ok);
-            let said = timeout(TO_END, stderr).await.ok().and_then(Result::ok);
-            (status, said.unwrap_or_default())
+        let ended = runtime.as_ref().map(|runtime| {
+            runtime.block_on(async {
+                let status = timeout(TO_END, process.wait()).await.ok().and_then(Result::ok);
+                let said = timeout(TO_END, stderr).await.ok().and_then(Result::ok);
+                (status, said.unwrap_or_default())
+            })
         });
+        let (status, stderr) = ended.unwrap_or_default();
         ChildError::Died { status, stderr, cut }
     }
 }
@@ -171,13 +175,15 @@ impl Drop for Child {
     fn drop(&mut self) {
         // A child ends when its stdin does; one that does not is killed.
         self.input = None;
-        let Self { process, runtime, .. } = self;
+        let Some(runtime) = self.runtime.take() else { return };
         runtime.block_on(async {
-            if timeout(TO_END, process.wait()).await.is_err() {
+            if timeout(TO_END, self.process.wait()).await.is_err() {
                 // It cannot be killed any more where it has ended by now.
-                let _ = process.kill().await;
+                let _ = self.process.kill().await;
             }
         });
+        // On Windows a read that goes on, because somebody else has the pipe too, would be waited for.
+        runtime.shutdown_background();
     }
 }
 

@@ -1,7 +1,8 @@
 //! The backend `diff:A,B`: two machines that are given the same calls, up to the first that they answer differently.
 //!
-//! Answers are compared by role. What only one machine can know (what the kernel did, how many bytes are needed) and
-//! what is opaque (the bytes of records and contexts) does not count; that something is there does.
+//! Answers are compared by role. What differs from machine to machine (how many bytes are needed) and what is opaque
+//! (the bytes of records and contexts) does not count; that something is there does. What the kernel did counts where
+//! both show it.
 
 use crate::only::Only;
 use crate::run::PATIENCE;
@@ -173,8 +174,9 @@ const NEEDED: Word = Word::Value(u32::MAX);
 /// An answer without what differs from machine to machine.
 pub(crate) fn by_role(op: &Op, seen: &Observation) -> Observation {
     let mut seen = seen.clone();
-    let is_opaque = !matches!(op.call, Call::Receive { .. } | Call::ReceiveFrom { .. });
-    strip(&mut seen, is_opaque);
+    let is_received =
+        matches!(op.call, Call::Receive { .. } | Call::ReceiveFrom { .. } | Call::ReceiveMessage(_));
+    strip(&mut seen, !is_received);
     seen
 }
 
@@ -184,7 +186,7 @@ fn strip(seen: &mut Observation, is_opaque: bool) {
     {
         seen.bytes_returned = Some(NEEDED);
     }
-    (seen.needed, seen.hop) = (None, None);
+    seen.needed = None;
     let mark =
         |bytes: &mut std::sync::Arc<[u8]>| *bytes = if bytes.is_empty() { [].into() } else { [0].into() };
     if let Some(stored) = &mut seen.stored

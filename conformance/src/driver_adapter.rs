@@ -21,6 +21,9 @@ pub const SCHEMA: &str = "wfp-conformance/driver/v1";
 /// The exit status of a command that cannot do what it is asked.
 const CANNOT: i32 = 3;
 
+/// How long is waited for the rest of what a command printed, once it has ended.
+const TO_END: Duration = Duration::from_secs(1);
+
 /// Bytes that are read of what a command prints, at most.
 const MOST: u64 = 1 << 20;
 
@@ -119,11 +122,19 @@ struct Request<'a, T> {
     rest: T,
 }
 
-/// What was installed, as the command names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What was installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Installed {
-    /// The name.
-    pub id: String,
+    /// The name of the callout.
+    pub name: Name,
+    /// What the command calls it; nothing where its answer was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -161,9 +172,20 @@ impl DriverAdapter {
     /// Lets connections be redirected from now on.
     ///
     /// # Errors
-    /// [`BackendFault::Unsupported`] where the driver cannot do that, else where the command fails.
+    /// [`BackendFault::Unsupported`] where the driver cannot do that, else where the command fails. What it may have
+    /// installed then, it was asked to remove.
     pub fn install(&self, redirection: &Redirection) -> Result<Installed, BackendFault> {
-        self.ask("install", redirection)
+        let answer: Result<Answer, BackendFault> = self.ask("install", redirection);
+        let name = Name::clone(&redirection.name);
+        match answer {
+            Ok(Answer { id }) => Ok(Installed { name, id: Some(id) }),
+            Err(fault @ BackendFault::Unsupported(_)) => Err(fault),
+            Err(fault) => {
+                // The first fault is what matters.
+                let _ = self.remove(&Installed { name, id: None });
+                Err(fault)
+            }
+        }
     }
 
     /// Undoes that.
@@ -190,6 +212,8 @@ impl DriverAdapter {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| broken(&error))?;
         let said = runtime.block_on(async { timeout(self.limit, self.run(what, &line)).await });
+        // On Windows a read that goes on, because somebody else has the pipe too, would be waited for.
+        runtime.shutdown_background();
         let late = |_| broken(&format_args!("it did not end within {} s", self.limit.as_secs_f64()));
         let Said { status, stdout, stderr } = said.map_err(late)?.map_err(|error| broken(&error))?;
         match status {
@@ -230,8 +254,21 @@ impl DriverAdapter {
                 let _ = input.write_all(line).await;
             }
         };
-        let ((), stdout, stderr) = tokio::join!(send, all_of(output), all_of(errors));
-        Ok(Said { status: child.wait().await?.code(), stdout, stderr })
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let status = {
+            let read = async { tokio::join!(send, all_of(output, &mut stdout), all_of(errors, &mut stderr)) };
+            tokio::pin!(read);
+            tokio::select! {
+                biased;
+                _ = &mut read => child.wait().await?,
+                status = child.wait() => {
+                    // Somebody whom the command has started may have its pipes, and keep them.
+                    let _ = timeout(TO_END, &mut read).await;
+                    status?
+                }
+            }
+        };
+        Ok(Said { status: status.code(), stdout, stderr })
     }
 }
 
@@ -242,13 +279,12 @@ struct Said {
     stderr: Vec<u8>,
 }
 
-async fn all_of(from: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(from) = from {
-        // A pipe that breaks is one that ended.
-        let _ = from.take(MOST).read_to_end(&mut bytes).await;
-    }
-    bytes
+/// Reads to the end, or to [`MOST`]; what was read by then is there if it is not waited for.
+async fn all_of(from: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) {
+    let Some(from) = from else { return };
+    let mut from = from.take(MOST);
+    // A pipe that breaks is one that ended.
+    while let Ok(1..) = from.read_buf(bytes).await {}
 }
 
 #[cfg(test)]
@@ -300,7 +336,7 @@ mod tests {
         let described = adapter.describe().unwrap();
         assert_eq!((described.name.as_str(), described.multi_vendor), ("mine", true));
         let installed = adapter.install(&redirection()).unwrap();
-        assert_eq!(installed.id, "filter 5");
+        assert_eq!(installed.id.as_deref(), Some("filter 5"));
         adapter.remove(&installed).unwrap();
         let told = fs::read_to_string(folder.path().join("told")).unwrap();
         let expected = [
@@ -311,7 +347,7 @@ mod tests {
                 r#""to":[{"ipv4":"10.0.0.5","ipv6":"::1","port":20002}],"protocol":"tcp","#,
                 r#""proxy":{"pid":78,"ipv4":"127.0.0.1:20001"},"target-pid":78,"context":"destination"}"#,
             ),
-            r#"{"schema":"wfp-conformance/driver/v1","id":"filter 5"}"#,
+            r#"{"schema":"wfp-conformance/driver/v1","name":"mine","id":"filter 5"}"#,
         ];
         assert_eq!(told.lines().collect::<Vec<_>>(), expected);
     }
@@ -337,6 +373,29 @@ mod tests {
         assert_eq!(fault.to_string().replace(&adapter.command, "D"), text);
     }
 
+    #[test]
+    fn what_may_be_there_because_the_answer_was_lost_is_removed_by_the_name_of_its_callout() {
+        let (folder, mut adapter) = driver(
+            r#"case $1 in
+                install) exec tail -f /dev/null;;
+                remove) cat >> "$(dirname "$0")/told"; echo '{}';;
+            esac"#,
+        );
+        adapter.limit = Duration::from_millis(500);
+        let fault = adapter.install(&redirection()).unwrap_err().to_string();
+        assert!(fault.ends_with("install: it did not end within 0.5 s"), "{fault}");
+        let told = fs::read_to_string(folder.path().join("told")).unwrap();
+        assert_eq!(told, "{\"schema\":\"wfp-conformance/driver/v1\",\"name\":\"mine\"}\n");
+    }
+
+    #[test]
+    fn a_command_that_leaves_somebody_with_its_pipes_is_not_waited_for() {
+        let (_folder, adapter) = driver("echo '{\"id\": \"filter 5\"}'; sleep 15 & exit 0");
+        let begun = std::time::Instant::now();
+        assert_eq!(adapter.install(&redirection()).unwrap().id.as_deref(), Some("filter 5"));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+
     /// The blocks of the page in this language, in their order.
     fn examples(language: &str) -> Vec<&'static str> {
         const PAGE: &str = include_str!("../../docs/driver-adapter.md");
@@ -347,9 +406,12 @@ mod tests {
     #[test]
     fn what_the_page_shows_is_what_is_said() {
         let blocks = examples("json");
-        let (describe, install, installed) = (blocks[1], blocks[2], blocks[3]);
+        let (describe, install, installed, remove) = (blocks[1], blocks[2], blocks[3], blocks[4]);
         assert_eq!(serde_json::from_str::<Description>(describe).unwrap().schema, SCHEMA);
-        assert_eq!(serde_json::from_str::<Installed>(installed).unwrap().id, "filter 131");
+        let id = serde_json::from_str::<Answer>(installed).unwrap().id;
+        let removed = Installed { name: "my-driver".into(), id: Some(id) };
+        let removed = serde_json::to_value(Request { schema: SCHEMA, rest: &removed }).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(remove).unwrap(), removed);
         let mut told: serde_json::Value = serde_json::from_str(install).unwrap();
         assert_eq!(told["schema"], SCHEMA);
         told.as_object_mut().unwrap().remove("schema");

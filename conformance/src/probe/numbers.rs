@@ -78,7 +78,10 @@ impl<'a> Numbers<'a> {
         let queries =
             played.calls.iter().enumerate().filter(|(_, call)| matches!(call.op.call, Call::QueryRecords(_)));
         let queries: Vec<(usize, usize)> = queries
-            .filter_map(|(at, call)| Some((at, call.observed.as_ref()?.stored.as_ref()?.bytes.len())))
+            .filter_map(|(at, call)| {
+                let answered = call.observed.as_ref().filter(|observed| observed.is_ok())?;
+                Some((at, answered.stored.as_ref()?.bytes.len()))
+            })
             .collect();
         let [(_, one), (last, two)] = queries[..] else {
             let lacking = played.cut.as_deref();

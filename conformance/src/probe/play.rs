@@ -103,9 +103,7 @@ pub fn play(
     });
     calls.truncate(not_supported.unwrap_or(calls.len()));
     let seen = calls.into_iter().map(|Recorded { op, observation, .. }| {
-        let role = observation
-            .as_ref()
-            .map(|observed| Observation { hop: observed.hop.clone(), ..by_role(&op, observed) });
+        let role = observation.as_ref().map(|observed| by_role(&op, observed));
         Seen { op, observed: observation, role }
     });
     Ok(Played { calls: seen.collect(), cut })

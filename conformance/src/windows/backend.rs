@@ -58,7 +58,7 @@ pub struct WindowsBackend {
     program: PathBuf,
     driver: Option<DriverAdapter>,
     /// What the driver was told to redirect, by the names of callouts.
-    installed: Vec<(Name, Installed)>,
+    installed: Vec<Installed>,
     features: Features,
     os: String,
     /// Whether the system is one that has redirect records.
@@ -243,21 +243,21 @@ impl WindowsBackend {
         let hosts: Vec<Name> = self.hosts.iter().cloned().collect();
         let image = self.program.display().to_string();
         let redirection = redirection::of(spec, &mut self.ground, &hosts, &players, &image)?;
-        let installed = driver.install(&redirection)?;
-        self.installed.push((Name::clone(&spec.name), installed));
+        self.installed.push(driver.install(&redirection)?);
         Ok(())
     }
 
     /// Removes what was installed for a callout, or for all.
     fn uninstall(&mut self, callout: Option<&Name>) -> Result<()> {
         let (mut result, mut kept) = (Ok(()), Vec::new());
-        for (name, installed) in std::mem::take(&mut self.installed) {
+        for installed in std::mem::take(&mut self.installed) {
             match &self.driver {
-                Some(driver) if callout.is_none_or(|callout| *callout == name) => {
+                Some(driver) if callout.is_none_or(|callout| *callout == installed.name) => {
                     // Whatever comes of one, the others are not to stay.
-                    result = result.and(driver.remove(&installed));
+                    let removed = driver.remove(&installed);
+                    result = result.and(removed);
                 }
-                _ => kept.push((name, installed)),
+                _ => kept.push(installed),
             }
         }
         self.installed = kept;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use wfp_sim::address::{Family, written_in};
 
-use crate::vocabulary::{Endpoint, LOCAL, Name, Place, SocketFamily};
+use crate::vocabulary::{BackendFault, Endpoint, LOCAL, Name, Place, SocketFamily};
 
 /// What the names of a scenario stand for on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ impl Ground {
         endpoint: &Endpoint,
         host: &Name,
         family: SocketFamily,
-    ) -> Result<SocketAddr, String> {
+    ) -> Result<SocketAddr, BackendFault> {
         self.resolve(endpoint, host, family, (self.v4, self.v6))
     }
 
@@ -63,7 +63,7 @@ impl Ground {
         endpoint: &Endpoint,
         host: &Name,
         family: SocketFamily,
-    ) -> Result<SocketAddr, String> {
+    ) -> Result<SocketAddr, BackendFault> {
         let own = host_of(endpoint, host) == host;
         let addresses = if own { (self.v4, self.v6) } else { (ELSEWHERE_V4, ELSEWHERE_V6) };
         self.resolve(endpoint, host, family, addresses)
@@ -75,7 +75,7 @@ impl Ground {
         host: &Name,
         family: SocketFamily,
         (of_host_v4, of_host_v6): (Ipv4Addr, Ipv6Addr),
-    ) -> Result<SocketAddr, String> {
+    ) -> Result<SocketAddr, BackendFault> {
         let port = match endpoint.port.unwrap_or(0) {
             0 => 0,
             port => self.real(host_of(endpoint, host), port)?,
@@ -83,6 +83,12 @@ impl Ground {
         let (v4, v6) = match &endpoint.place {
             Place::Any => (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
             Place::Loopback => (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+            // A case that names this machine means an address that is not loopback's.
+            Place::Host(name)
+                if &**name == LOCAL && of_host_v6.is_loopback() && family == SocketFamily::Ipv6 =>
+            {
+                return Err(BackendFault::Unsupported("an IPv6 address of its own beside ::1".to_owned()));
+            }
             Place::Host(_) => (of_host_v4, of_host_v6),
         };
         Ok(match family {
@@ -92,9 +98,10 @@ impl Ground {
         })
     }
 
-    fn real(&self, host: &Name, port: u16) -> Result<u16, String> {
+    fn real(&self, host: &Name, port: u16) -> Result<u16, BackendFault> {
         let served = self.ports.iter().find(|served| served.host == *host && served.port == port);
-        served.map(|served| served.real).ok_or_else(|| format!("no port stands for {host}:{port}"))
+        let missing = || BackendFault::Misuse(format!("no port stands for {host}:{port}"));
+        served.map(|served| served.real).ok_or_else(missing)
     }
 
     /// The same address, written in a family.
@@ -213,8 +220,20 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_without_an_ipv6_address_of_its_own_has_loopback_alone() {
+        let ground = Ground { v6: Ipv6Addr::LOCALHOST, ..ground() };
+        let to =
+            |endpoint: &str, family| ground.destination(&endpoint.parse().unwrap(), &LOCAL.into(), family);
+        let missing = BackendFault::Unsupported("an IPv6 address of its own beside ::1".to_owned());
+        assert_eq!(to("local:1001", SocketFamily::Ipv6), Err(missing));
+        assert_eq!(to("loopback:1001", SocketFamily::Ipv6), Ok("[::1]:20001".parse().unwrap()));
+        assert_eq!(to("local:1001", SocketFamily::Dual), Ok("[::ffff:10.0.0.5]:20001".parse().unwrap()));
+        assert_eq!(to("server:443", SocketFamily::Ipv6), Ok("[::1]:20002".parse().unwrap()));
+    }
+
+    #[test]
     fn a_port_that_stands_for_none_is_an_error() {
         let missing = ground().destination(&"server:80".parse().unwrap(), &LOCAL.into(), SocketFamily::Ipv4);
-        assert_eq!(missing, Err("no port stands for server:80".to_owned()));
+        assert_eq!(missing, Err(BackendFault::Misuse("no port stands for server:80".to_owned())));
     }
 }

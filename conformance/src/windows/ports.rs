@@ -37,9 +37,26 @@ impl Ground {
         if let Some(served) = self.ports.iter().find(|served| served.host == *host && served.port == port) {
             return Some(served.real);
         }
-        let real = (0..COUNT).map(|_| next()).find(|port| is_free(*port))?;
+        let real = (0..COUNT).map(|_| next()).find(|port| self.is_free(*port))?;
         self.ports.push(Served { host: Name::clone(host), port, real });
         Some(real)
+    }
+
+    /// Whether nobody has a port, at any address that a case may bind. On Windows a socket of everybody's address can be
+    /// bound beside one of a single address, so each is tried.
+    fn is_free(&self, port: u16) -> bool {
+        let addresses: [IpAddr; 6] = [
+            Ipv4Addr::UNSPECIFIED.into(),
+            Ipv6Addr::UNSPECIFIED.into(),
+            Ipv4Addr::LOCALHOST.into(),
+            Ipv6Addr::LOCALHOST.into(),
+            self.v4.into(),
+            self.v6.into(),
+        ];
+        addresses.into_iter().all(|address| {
+            untaken(&TcpListener::bind((address, port)).map(drop))
+                && untaken(&UdpSocket::bind((address, port)).map(drop))
+        })
     }
 }
 
@@ -56,14 +73,6 @@ fn next() -> u16 {
     let begin = u16::try_from(std::process::id().wrapping_mul(397) % u32::from(COUNT)).unwrap_or(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     FIRST + (number % COUNT + begin) % COUNT
-}
-
-fn is_free(port: u16) -> bool {
-    let addresses = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
-    addresses.into_iter().all(|address| {
-        untaken(&TcpListener::bind((address, port)).map(drop))
-            && untaken(&UdpSocket::bind((address, port)).map(drop))
-    })
 }
 
 /// A machine without IPv6 has nobody there either.
@@ -92,6 +101,6 @@ mod tests {
     #[test]
     fn a_port_that_somebody_has_is_not_free() {
         let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        assert!(!is_free(taken.local_addr().unwrap().port()));
+        assert!(!Ground::of_this_machine().is_free(taken.local_addr().unwrap().port()));
     }
 }

@@ -1,5 +1,7 @@
 //! What a driver adapter can be told of a callout: that some connections go to a proxy, as the documents want it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::ground::Ground;
 use crate::driver_adapter::{Program, Proxy, Redirection, Target};
 use crate::vocabulary::{
@@ -48,11 +50,16 @@ pub(super) fn of(
         Match { remote_port: Some(port), remote_host, .. } => {
             let hosts: Vec<&Name> =
                 hosts.iter().filter(|host| remote_host.as_ref().is_none_or(|is| is == *host)).collect();
-            let target = |host| {
+            let mut targets = Vec::new();
+            for host in hosts {
                 let port = ground.serve(host, *port).ok_or_else(|| more("a port: none is free"))?;
-                Ok(Target { ipv4: ground.v4, ipv6: ground.v6, port })
-            };
-            Some(hosts.into_iter().map(target).collect::<Result<Vec<_>, BackendFault>>()?)
+                targets.push(Target { ipv4: ground.v4, ipv6: ground.v6, port });
+                // This machine is dialled at loopback, too.
+                if &**host == LOCAL && ground.v4 != Ipv4Addr::LOCALHOST {
+                    targets.push(Target { ipv4: Ipv4Addr::LOCALHOST, ipv6: Ipv6Addr::LOCALHOST, port });
+                }
+            }
+            Some(targets)
         }
         // Every host is this machine: the port alone tells which one is meant.
         Match { remote_port: None, remote_host: Some(_), .. } => return Err(more("a host without a port")),
@@ -78,7 +85,7 @@ pub(super) fn of(
             if let Some(port) = endpoint.port.filter(|port| *port != 0) {
                 ground.serve(super::ground::host_of(endpoint, &local), port);
             }
-            ground.destination(endpoint, &local, family).map(Some).map_err(BackendFault::Misuse)
+            ground.destination(endpoint, &local, family).map(Some)
         }
         None => Ok(None),
     };

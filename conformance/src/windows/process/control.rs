@@ -121,9 +121,7 @@ impl Given {
             if operation.call.overlapped.is_some()
                 && matches!(result, Ok(()) | Err(WinsockError::WSA_IO_PENDING))
             {
-                let name =
-                    name.map_or_else(|| format!("unnamed {}", tables.operations.len()).into(), Name::clone);
-                tables.operations.insert(name, Arc::new(operation));
+                tables.keep_operation(name, Arc::new(operation));
             }
             Ok(observation)
         })
@@ -189,7 +187,8 @@ fn needed(socket: Socket, code: u32) -> Option<u32> {
         routine: Routine::None,
     };
     ioctl(&call).ok()?;
-    call.bytes_returned.word(0)
+    // Where nothing is stored, nothing is needed.
+    call.bytes_returned.word(0).filter(|needed| *needed > 0)
 }
 
 pub(super) fn output_buffer(out: Output, needed: Option<u32>) -> Option<Memory> {

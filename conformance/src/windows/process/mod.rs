@@ -241,8 +241,9 @@ impl Process {
         // An accept may have ended with a socket at the last moment.
         let mut late = Tables::default();
         for (_, done) in self.done.drain() {
-            let _ = done(&mut late, Some(&"late".into()));
+            let _ = done(&mut late, None);
         }
+        // Nothing of these goes on: each has ended.
         late.close_everything();
         self.tables = Tables::default();
         Outcome::Ok

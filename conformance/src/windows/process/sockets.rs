@@ -34,7 +34,7 @@ impl Tables {
                     (SocketFamily::Dual, false) => SocketFamily::Ipv6,
                     (family, _) => family,
                 };
-                let address = self.ground.own(to, &self.host, family).map_err(BackendFault::Misuse)?;
+                let address = self.ground.own(to, &self.host, family)?;
                 Ok(Work::lane(move || done(socket.bind(&address))))
             }
             Call::Listen { socket, backlog } => {

@@ -30,6 +30,10 @@ pub(super) struct Tables {
     pub(super) pending: HashMap<Name, u64>,
     pub(super) operations: HashMap<Name, Arc<Operation>>,
     pub(super) ports: HashMap<Name, Arc<CompletionPort>>,
+    /// What is there although its name stands for something else by now.
+    replaced: (Vec<Descriptor>, Vec<Arc<Operation>>),
+    /// How many results had no name.
+    unnamed: u32,
     pub(super) news: News,
 }
 
@@ -63,6 +67,8 @@ impl Default for Tables {
             pending: HashMap::new(),
             operations: HashMap::new(),
             ports: HashMap::new(),
+            replaced: (Vec::new(), Vec::new()),
+            unnamed: 0,
             news: News::default(),
         }
     }
@@ -105,7 +111,7 @@ impl Tables {
         let known = known.ok_or_else(|| BackendFault::Misuse(format!("no socket `{name}` was made")))?;
         // The system may have given the number of a socket that was closed to a new one; nobody means that.
         let again = |other: &Descriptor| other.is_open && other.socket == known.socket;
-        if !known.is_open && self.sockets.values().any(again) {
+        if !known.is_open && self.sockets.values().chain(&self.replaced.0).any(again) {
             return Ok(Descriptor { socket: Socket::FOREIGN, ..known });
         }
         Ok(known)
@@ -113,9 +119,22 @@ impl Tables {
 
     pub(super) fn name_socket(&mut self, name: Option<&Name>, descriptor: Descriptor) {
         // Without a name nobody can close it either; it is closed with the process.
-        let name = name.map_or_else(|| format!("unnamed {}", self.sockets.len()).into(), Name::clone);
+        let name = self.name_or_another(name);
         self.news.sockets.push(Name::clone(&name));
-        self.sockets.insert(name, descriptor);
+        let before = self.sockets.insert(name, descriptor);
+        self.replaced.0.extend(before.filter(|before| before.is_open));
+    }
+
+    /// Keeps an operation, whose memory the system may write to.
+    pub(super) fn keep_operation(&mut self, name: Option<&Name>, operation: Arc<Operation>) {
+        let name = self.name_or_another(name);
+        let before = self.operations.insert(name, operation);
+        self.replaced.1.extend(before.filter(|before| before.goes_on()));
+    }
+
+    fn name_or_another(&mut self, name: Option<&Name>) -> Name {
+        self.unnamed += 1;
+        name.map_or_else(|| format!("unnamed {}", self.unnamed).into(), Name::clone)
     }
 
     pub(super) fn closed(&mut self, name: &Name) {
@@ -154,7 +173,7 @@ impl Tables {
         let address = match to {
             Dial::Endpoint(endpoint) => {
                 let resolved = self.ground.destination(endpoint, &self.host, family.unwrap_or(own));
-                return resolved.map(Some).map_err(BackendFault::Misuse);
+                return resolved.map(Some);
             }
             Dial::Context(name) => {
                 let blob = self.blobs.get(name);
@@ -183,12 +202,13 @@ impl Tables {
 
     /// Closes every socket and port; gives the operations, which may go on until the system has heard of it.
     pub(super) fn close_everything(&mut self) -> Vec<Arc<Operation>> {
-        for descriptor in self.sockets.values().filter(|descriptor| descriptor.is_open) {
+        let (sockets, operations) = std::mem::take(&mut self.replaced);
+        let sockets = self.sockets.drain().map(|(_, descriptor)| descriptor).chain(sockets);
+        for descriptor in sockets.filter(|descriptor| descriptor.is_open) {
             // What the system closed itself is closed, too.
             let _: Result<(), WinsockError> = descriptor.socket.close();
         }
-        self.sockets.clear();
         self.ports.clear();
-        self.operations.drain().map(|(_, operation)| operation).collect()
+        self.operations.drain().map(|(_, operation)| operation).chain(operations).collect()
     }
 }
