@@ -187,6 +187,9 @@ fn strip(seen: &mut Observation, is_opaque: bool) {
         seen.bytes_returned = Some(NEEDED);
     }
     seen.needed = None;
+    if let Some(hop) = &mut seen.hop {
+        hop.delivered_bytes = 0;
+    }
     let mark =
         |bytes: &mut std::sync::Arc<[u8]>| *bytes = if bytes.is_empty() { [].into() } else { [0].into() };
     if let Some(stored) = &mut seen.stored

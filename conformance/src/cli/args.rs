@@ -161,7 +161,7 @@ pub(super) struct Sweep {
     /// For everything that is random.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-    /// Cases at once; the result never depends on it [default: the number of cores; with a driver 1].
+    /// Cases at once; the result never depends on it [default: the number of cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
 }

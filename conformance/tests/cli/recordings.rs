@@ -170,3 +170,41 @@ fn difference_is_shown_with_both_answers_and_the_fewest_calls_up_to_it() {
     let same = folder.call(&["run", "mine.yaml", "--backend", &format!("diff:sim,{agent}")]);
     assert_eq!((same.exit, same.stderr.as_str()), (0, ""), "{}", same.stdout);
 }
+
+/// The bytes of records and contexts differ from machine to machine; what was sent does not, nor does what callouts see.
+#[rstest]
+#[case::payload_of_a_message("68656c6c6f", "68656c6c30", 1)]
+#[case::what_a_callout_is_told("\"state\":\"not-redirected\"", "\"state\":\"redirected-by-other\"", 1)]
+#[case::bytes_of_records("\"type\":\"records\",\"bytes\":\"", "\"type\":\"records\",\"bytes\":\"ff", 0)]
+fn what_counts_as_a_difference_is_what_machines_have_in_common(
+    #[case] one: &str,
+    #[case] other: &str,
+    #[case] exit: i32,
+) {
+    let folder = Folder::with(
+        "mine.yaml",
+        "\
+schema: wfp-conformance/scenario/v1
+hosts: {server: {}}
+processes: {app: {}, proxy: {elevated: true}}
+callouts: {driver: {redirect-to-endpoint: {at: 'loopback:1001', process: proxy}, match: {remote-host: server}}}
+cases:
+  - id: receives
+    steps:
+      - {name: service, process: proxy, op: {socket: {protocol: udp}}}
+      - {process: proxy, op: {bind: {socket: service, to: 'loopback:1001'}}}
+      - {process: proxy, op: {set-option: {socket: service, level: ip, option: records}}}
+      - {name: client, process: app, op: {socket: {protocol: udp}}}
+      - {process: app, op: {send-to: {socket: client, to: 'server:53', data: hello}}}
+      - {process: proxy, op: {receive-message: {socket: service}}}
+",
+    );
+    let called = folder.call(&["run", "mine.yaml", "--seed", "1", "--record", "mine.trace"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+    let traced = folder.read("mine.trace");
+    let changed = traced.replacen(one, other, 1);
+    assert_ne!(changed, traced, "{traced}");
+    folder.write("other.trace", changed);
+    let called = folder.call(&["run", "mine.yaml", "--backend", "diff:sim,replay:other.trace"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (exit, ""), "{}", called.stdout);
+}
