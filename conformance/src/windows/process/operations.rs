@@ -108,7 +108,7 @@ impl Tables {
                     let what = format!("giving the memory of `{of}` back, which the system still writes to");
                     return Err(BackendFault::Unsupported(what));
                 }
-                self.operations.remove(of);
+                self.operations.shift_remove(of);
                 Ok(Work::lane(|| done(Ok(()))))
             }
             other => Err(BackendFault::Misuse(format!("`{}` is no call of operations", other.name()))),
@@ -140,8 +140,7 @@ impl Tables {
         let is_it = |operation: &Operation| {
             operation.call.overlapped.as_ref().is_some_and(|known| known.address() == overlapped)
         };
-        let found =
-            self.operations.iter().filter(|(_, operation)| is_it(operation)).max_by_key(|(name, _)| *name);
+        let found = self.operations.iter().rev().find(|(_, operation)| is_it(operation));
         let Some((name, operation)) =
             found.map(|(name, operation)| (Name::clone(name), Arc::clone(operation)))
         else {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use wfp_sim::WinsockError;
 use wfp_sim::address::{Family, from_sockaddr_storage, written_in};
 
@@ -28,7 +29,8 @@ pub(super) struct Tables {
     pub(super) redirects: bool,
     sockets: HashMap<Name, Descriptor>,
     pub(super) pending: HashMap<Name, u64>,
-    pub(super) operations: HashMap<Name, Arc<Operation>>,
+    /// In the order in which they were begun.
+    pub(super) operations: IndexMap<Name, Arc<Operation>>,
     pub(super) ports: HashMap<Name, Arc<CompletionPort>>,
     /// What is there although its name stands for something else by now.
     replaced: (Vec<Descriptor>, Vec<Arc<Operation>>),
@@ -65,7 +67,7 @@ impl Default for Tables {
             redirects: false,
             sockets: HashMap::new(),
             pending: HashMap::new(),
-            operations: HashMap::new(),
+            operations: IndexMap::new(),
             ports: HashMap::new(),
             replaced: (Vec::new(), Vec::new()),
             unnamed: 0,
@@ -128,7 +130,8 @@ impl Tables {
     /// Keeps an operation, whose memory the system may write to.
     pub(super) fn keep_operation(&mut self, name: Option<&Name>, operation: Arc<Operation>) {
         let name = self.name_or_another(name);
-        let before = self.operations.insert(name, operation);
+        let before = self.operations.shift_remove(&name);
+        self.operations.insert(name, operation);
         self.replaced.1.extend(before.filter(|before| before.goes_on()));
     }
 
@@ -209,6 +212,6 @@ impl Tables {
             let _: Result<(), WinsockError> = descriptor.socket.close();
         }
         self.ports.clear();
-        self.operations.drain().map(|(_, operation)| operation).chain(operations).collect()
+        self.operations.drain(..).map(|(_, operation)| operation).chain(operations).collect()
     }
 }

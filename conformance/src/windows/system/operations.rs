@@ -125,6 +125,8 @@ type OnAsked = Box<dyn FnMut() -> Condition>;
 thread_local! {
     /// What is done where a completion routine is called in this thread.
     static ON_CALL: RefCell<Option<OnCall>> = const { RefCell::new(None) };
+    /// Routines that were called before the thread waited for them: calls of Winsock that block may wait alertably.
+    static EARLY: RefCell<Vec<Told>> = const { RefCell::new(Vec::new()) };
     /// What a condition function does in this thread.
     static ON_ASKED: RefCell<Option<OnAsked>> = const { RefCell::new(None) };
 }
@@ -137,17 +139,22 @@ pub(super) unsafe extern "system" fn on_completion(
     _flags: u32,
 ) {
     let error = (error != 0).then_some(WinsockError(error.cast_signed()));
+    let told = Told { error, bytes, overlapped: overlapped as usize };
     // Taken out while it runs: what it does may lead here again.
     let Some(mut on_call) = ON_CALL.with(|cell| cell.try_borrow_mut().ok().and_then(|mut cell| cell.take()))
     else {
+        EARLY.with(|cell| cell.borrow_mut().push(told));
         return;
     };
-    on_call(Told { error, bytes, overlapped: overlapped as usize });
+    on_call(told);
     ON_CALL.with(|cell| cell.replace(Some(on_call)));
 }
 
-/// `SleepEx` of this thread: `on_call` hears of every routine that is called, at most of so many.
-pub(in crate::windows) fn alertable_wait(at_most: usize, on_call: impl FnMut(Told) + 'static) {
+/// `SleepEx` of this thread: `on_call` hears of every routine that is called, or was already, at most of so many.
+pub(in crate::windows) fn alertable_wait(at_most: usize, mut on_call: impl FnMut(Told) + 'static) {
+    for told in EARLY.take() {
+        on_call(told);
+    }
     ON_CALL.with(|cell| cell.replace(Some(Box::new(on_call))));
     for _ in 0..at_most {
         // SAFETY: there are no pointers; the routines that it calls are those of operations that are kept.
@@ -236,5 +243,24 @@ impl Drop for CompletionPort {
     fn drop(&mut self) {
         // SAFETY: the handle is ours. There is nobody to tell of a failure.
         let _ = unsafe { CloseHandle(self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn a_routine_that_was_called_before_the_thread_waited_is_told_once_when_it_does() {
+        // SAFETY: the structure is an address that is told, and not read.
+        unsafe { on_completion(0, 4, ptr::without_provenance_mut(64), 0) };
+        let heard: Rc<RefCell<Vec<Told>>> = Rc::default();
+        for _ in 0..2 {
+            let each = Rc::clone(&heard);
+            alertable_wait(1, move |told| each.borrow_mut().push(told));
+        }
+        assert_eq!(*heard.borrow(), [Told { error: None, bytes: 4, overlapped: 64 }]);
     }
 }
