@@ -56,7 +56,7 @@ fn read(root: &Node) -> Result<Profile, Diagnostic> {
             error.with_help(format!("built in are {}", Profile::BUILT_IN.join(", ")))
         })?,
     };
-    for entry in root.get("fields").map(Node::entries).unwrap_or_default() {
+    for entry in texts(root, "fields")? {
         let field = field_of(entry)?;
         let value = entry.value.as_str().unwrap_or_default();
         field

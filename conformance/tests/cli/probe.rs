@@ -59,9 +59,13 @@ fn what_cannot_be_done_is_told_and_nothing_is_written(
 #[case::machine("measured-on: {colour: red}", "p.yaml:2:15", "unknown key `colour`")]
 #[case::evidence("evidence: {set-twize: x}", "p.yaml:2:12", "there is no profile field `set-twize`")]
 #[case::requirement("requirements: {nope: measured}", "p.yaml:2:16", "there is no requirement `nope`")]
+#[case::fields_in_a_list("fields: [a]", "p.yaml:2:9", "`fields` is a map of texts")]
+#[case::fields_in_a_word("fields: hello", "p.yaml:2:9", "`fields` is a map of texts")]
+#[case::fields_in_a_number("fields: 3", "p.yaml:2:9", "`fields` is a map of texts")]
+#[case::no_value("fields: {set-twice: [append]}", "p.yaml:2:21", "a text is expected here")]
 #[case::no_map("evidence: [a]", "p.yaml:2:11", "`evidence` is a map of texts")]
 #[case::no_text("evidence: {set-twice: [a]}", "p.yaml:2:23", "a text is expected here")]
-fn mistake_in_a_measured_profile_is_told_with_its_place(
+fn mistake_in_a_profile_file_is_told_with_its_place(
     #[case] line: &str,
     #[case] place: &str,
     #[case] message: &str,
