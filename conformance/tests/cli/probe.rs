@@ -30,6 +30,21 @@ fn given_field_is_taken_as_it_is_said() {
     assert!(probed.stdout.contains(evidence), "{}", probed.stdout);
 }
 
+#[test]
+fn given_field_is_not_counted_as_measured() {
+    let given = ["--given", "set-twice=append", "--given", "query-on-raw=WSAENOPROTOOPT"];
+    let probed = Folder::new().call(&[&["probe"], &given[..]].concat());
+    assert_eq!(probed.exit, 0, "{}", probed.stderr);
+    let told = "89 of 91 profile fields measured, 2 given, and with them 112 of the 114 doubtful requirements that \
+                fields decide, 2 given\n";
+    assert_eq!(probed.stderr, told);
+    for standing in
+        ["set.twice: \"given\"", "datagrams.codes-on-raw: \"measured in part; given: query-on-raw\""]
+    {
+        assert!(probed.stdout.contains(&format!("\n  {standing}\n")), "{}", probed.stdout);
+    }
+}
+
 #[rstest]
 #[case::no_machine(&["--backend", "replay:a.trace"], 2, "`replay:a.trace` cannot be probed")]
 #[case::no_base(&["--base", "nope"], 2, "`nope` is no built-in profile; built in are documented, ")]
