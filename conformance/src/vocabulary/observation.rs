@@ -191,9 +191,15 @@ pub enum Outcome {
     /// It succeeded.
     Ok,
     /// It failed.
-    Error(#[serde(with = "error_name")] WinsockError),
+    Error(
+        #[serde(serialize_with = "error_name::serialize", deserialize_with = "error_name::or_number")]
+        WinsockError,
+    ),
     /// A function of the kernel failed.
-    Status(#[serde(with = "status_name")] NtStatus),
+    Status(
+        #[serde(serialize_with = "status_name::serialize", deserialize_with = "status_name::or_number")]
+        NtStatus,
+    ),
     /// Windows would not have survived it.
     BugCheck(#[serde(with = "bug_check_name")] BugCheck),
     /// No document says what follows.
@@ -296,12 +302,22 @@ impl fmt::Display for SocketState {
     }
 }
 
+/// A code as backends elsewhere may write it.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a code is its name, or a number where it has none")]
+enum Code<N> {
+    Number(N),
+    Name(String),
+}
+
 /// An error code by its name.
 pub(crate) mod error_name {
     use std::sync::LazyLock;
 
     use serde::{Deserialize, Deserializer, Serializer, de};
     use wfp_sim::WinsockError;
+
+    use super::Code;
 
     static NAMES: LazyLock<Vec<&'static str>> =
         LazyLock::new(|| WinsockError::ALL.iter().map(|(name, _, _)| *name).collect());
@@ -315,10 +331,21 @@ pub(crate) mod error_name {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WinsockError, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        WinsockError::by_name(&text)
+        named(&String::deserialize(deserializer)?)
+    }
+
+    /// As a backend elsewhere answers it: also as a number that is no text.
+    pub(crate) fn or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WinsockError, D::Error> {
+        match Code::<i32>::deserialize(deserializer)? {
+            Code::Number(number) => Ok(WinsockError(number)),
+            Code::Name(text) => named(&text),
+        }
+    }
+
+    fn named<E: de::Error>(text: &str) -> Result<WinsockError, E> {
+        WinsockError::by_name(text)
             .or_else(|| text.parse().ok().map(WinsockError))
-            .ok_or_else(|| de::Error::unknown_variant(&text, &NAMES))
+            .ok_or_else(|| E::unknown_variant(text, &NAMES))
     }
 }
 
@@ -328,6 +355,8 @@ pub(crate) mod status_name {
 
     use serde::{Deserialize, Deserializer, Serializer, de};
     use wfp_sim::NtStatus;
+
+    use super::Code;
 
     static NAMES: LazyLock<Vec<&'static str>> =
         LazyLock::new(|| NtStatus::ALL.iter().map(|(name, _, _)| *name).collect());
@@ -341,10 +370,21 @@ pub(crate) mod status_name {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NtStatus, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        NtStatus::by_name(&text)
+        named(&String::deserialize(deserializer)?)
+    }
+
+    /// As a backend elsewhere answers it: also as a number that is no text.
+    pub(crate) fn or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NtStatus, D::Error> {
+        match Code::<u32>::deserialize(deserializer)? {
+            Code::Number(number) => Ok(NtStatus(number)),
+            Code::Name(text) => named(&text),
+        }
+    }
+
+    fn named<E: de::Error>(text: &str) -> Result<NtStatus, E> {
+        NtStatus::by_name(text)
             .or_else(|| text.parse().ok().map(NtStatus))
-            .ok_or_else(|| de::Error::unknown_variant(&text, &NAMES))
+            .ok_or_else(|| E::unknown_variant(text, &NAMES))
     }
 }
 
@@ -371,5 +411,32 @@ pub(crate) mod bug_check_name {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BugCheck, D::Error> {
         let text = String::deserialize(deserializer)?;
         BugCheck::by_name(&text).ok_or_else(|| de::Error::unknown_variant(&text, &NAMES))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::name(r#"{"error":"WSAEINVAL"}"#, Outcome::Error(WinsockError::WSAEINVAL))]
+    #[case::number(r#"{"error":12345}"#, Outcome::Error(WinsockError(12345)))]
+    #[case::number_with_a_name(r#"{"error":10022}"#, Outcome::Error(WinsockError::WSAEINVAL))]
+    #[case::quoted(r#"{"error":"12345"}"#, Outcome::Error(WinsockError(12345)))]
+    #[case::status(r#"{"status":3221225473}"#, Outcome::Status(NtStatus(0xC000_0001)))]
+    #[case::quoted_status(r#"{"status":"3221225473"}"#, Outcome::Status(NtStatus(0xC000_0001)))]
+    fn code_is_read_by_its_name_and_as_a_number(#[case] json: &str, #[case] outcome: Outcome) {
+        assert_eq!(serde_json::from_str::<Outcome>(json).unwrap(), outcome);
+    }
+
+    #[rstest]
+    #[case::no_name(r#"{"error":"WSAENOSUCH"}"#, "unknown variant `WSAENOSUCH`, expected one of ")]
+    #[case::too_large(r#"{"error":4294967296}"#, "a code is its name, or a number where it has none")]
+    #[case::fraction(r#"{"status":1.5}"#, "a code is its name, or a number where it has none")]
+    fn what_is_no_code_is_told(#[case] json: &str, #[case] start: &str) {
+        let error = serde_json::from_str::<Outcome>(json).unwrap_err().to_string();
+        assert!(error.starts_with(start), "{error}");
     }
 }
