@@ -5,6 +5,7 @@ mod args;
 mod explain;
 mod github;
 mod init;
+mod outputs;
 mod probe;
 mod report_file;
 mod reports;

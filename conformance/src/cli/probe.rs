@@ -7,8 +7,9 @@ use wfp_sim::Profile;
 use wfp_sim::profile::Field;
 
 use super::args::Probe;
+use super::outputs::Named;
 use super::report_file::write_whole;
-use super::{Exit, Stop, stdout};
+use super::{Exit, Stop, outputs, stdout};
 use crate::backends::{self, BackendName, Making};
 use crate::probe::file;
 use crate::probe::measure::{Probing, measure};
@@ -28,6 +29,8 @@ pub(super) fn probe(args: &Probe) -> Result<Exit, Stop> {
         Stop::Because(Exit::Usage, message)
     })?;
     let given = given(&args.given)?;
+    let output: Vec<Named<'_>> = args.output.iter().map(|file| Named::new("--output", file)).collect();
+    outputs::check(&output, Named::profile(&args.profile).as_slice())?;
     let suite = Suite::built_in(&Profile::documented())?;
     let making = Making {
         profile: answers_by.clone(),

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
 
+use super::outputs::is_no_regular_file;
+
 /// A report is written whole or not at all: beside its place first, then moved there.
 ///
 /// # Errors
@@ -12,7 +14,7 @@ pub(super) fn write_whole<E: Display>(file: &Path, report: Result<String, E>) ->
     let failed = |error: &dyn Display| format!("{} could not be written: {error}", file.display());
     let text = report.map_err(|error| failed(&error))?;
     // Nothing can take the place of a device or a pipe.
-    if file.metadata().is_ok_and(|there| !there.is_file()) {
+    if is_no_regular_file(file) {
         return std::fs::write(file, text).map_err(|error| failed(&error));
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::outputs::{self, Named};
 use super::report_file::write_whole;
-use super::{Exit, Stop};
 use crate::run::{HtmlPage, MARKDOWN_LIMIT};
 use crate::yaml::nearest;
 
@@ -54,14 +54,15 @@ pub(super) fn shows_calls(asked: &[ReportTo]) -> bool {
     asked.iter().any(|to| to.form == Form::Html)
 }
 
-/// Writes each report that is asked for. One that cannot be written keeps no other from its file.
-///
-/// # Errors
-/// Those that could not be written, and why.
-pub(super) fn write(page: &HtmlPage<'_>, asked: &[ReportTo]) -> Result<(), Stop> {
-    let failed: Vec<String> =
-        asked.iter().filter_map(|to| write_whole(&to.file, render(page, to)).err()).collect();
-    if failed.is_empty() { Ok(()) } else { Err(Stop::Because(Exit::Output, failed.join("; "))) }
+/// The files that they go to.
+pub(super) fn files(asked: &[ReportTo]) -> impl Iterator<Item = Named<'_>> {
+    asked.iter().map(|to| Named::new("--report", &to.file))
+}
+
+/// Writes each report that is asked for, and says which could not be written, and why. None of them keeps another from
+/// its file.
+pub(super) fn write(page: &HtmlPage<'_>, asked: &[ReportTo]) -> Vec<String> {
+    asked.iter().filter_map(|to| write_whole(&to.file, render(page, to)).err()).collect()
 }
 
 fn render(page: &HtmlPage<'_>, to: &ReportTo) -> Result<String, String> {
@@ -81,7 +82,7 @@ fn render(page: &HtmlPage<'_>, to: &ReportTo) -> Result<String, String> {
 /// Whether this is the file that GitHub shows as the summary of a step. Commands add to it, and none replaces what
 /// another has said.
 fn is_step_summary(file: &Path) -> bool {
-    std::env::var_os("GITHUB_STEP_SUMMARY").is_some_and(|summary| *summary == *file.as_os_str())
+    std::env::var_os("GITHUB_STEP_SUMMARY").is_some_and(|summary| outputs::is_same(Path::new(&summary), file))
 }
 
 fn said_before(file: &Path) -> Result<String, String> {

@@ -5,8 +5,9 @@ use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::args::{Run, TraceName};
+use super::outputs::Named;
 use super::report_file::write_whole;
-use super::{Exit, Stop, github, load, reports, stdout};
+use super::{Exit, Stop, github, load, outputs, reports, stdout};
 use crate::SimBackend;
 use crate::backends::{self, BackendName, Making};
 use crate::expectations::Expectations;
@@ -34,6 +35,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         Some(TraceName::Text) => Some(TraceForm::Text),
         None => args.verbose.then_some(TraceForm::Text),
     };
+    check_files(args, &suite)?;
     let recordings = args.on.backend.recordings()?;
     let driver = args.on.driver.clone();
     let making = Making { profile: profile.clone(), driver, limit: args.on.time_limit, recordings };
@@ -80,12 +82,10 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     let report = Report::new(&suite, &runs, &options, &identity, &features);
     let model = beside(args, &suite, &options, &identity)?;
     let page = HtmlPage { report: &report, model: model.as_ref(), suite: &suite, runs: &runs };
-    let written = reports::write(&page, &args.report);
-    let traced = match &args.record {
-        Some(file) => write_whole(file, recorder.recording(&identity, &features).to_text())
-            .map_err(|message| Stop::Because(Exit::Output, message)),
-        None => Ok(()),
-    };
+    let mut unwritten = reports::write(&page, &args.report);
+    if let Some(file) = &args.record {
+        unwritten.extend(write_whole(file, recorder.recording(&identity, &features).to_text()).err());
+    }
     let denied = if args.deny_skips { skips(&suite, &runs) } else { Vec::new() };
     let mut out = stdout();
     out.write_all(summary.render().as_bytes())?;
@@ -94,9 +94,21 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     for error in &unused {
         writeln!(anstream::stderr(), "{}", error.render(true))?;
     }
-    written.and(traced)?;
+    if !unwritten.is_empty() {
+        return Err(Stop::Because(Exit::Output, unwritten.join("; ")));
+    }
     let failed = !unused.is_empty() || !denied.is_empty() || runs.iter().any(|run| run.status.fails());
     Ok(if failed { Exit::Failed } else { Exit::Success })
+}
+
+/// What the run writes is refused where it would take the place of something else.
+fn check_files(args: &Run, suite: &Suite) -> Result<(), Stop> {
+    let record = args.record.iter().map(|file| Named::new("--record", file));
+    let outputs: Vec<Named<'_>> = reports::files(&args.report).chain(record).collect();
+    let mut inputs = Named::read(suite, &args.inputs.profile);
+    inputs.extend(args.expectations.iter().map(|file| Named::new("--expectations", file)));
+    inputs.append(&mut Named::played(&args.on.backend));
+    outputs::check(&outputs, &inputs)
 }
 
 /// The cases that were skipped, with the reasons.

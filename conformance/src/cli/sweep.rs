@@ -3,9 +3,10 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Sweep;
+use super::outputs::Named;
 use super::report_file::write_whole;
 use super::run::{fresh_seed, jobs};
-use super::{Exit, Stop, stdout};
+use super::{Exit, Stop, outputs, stdout};
 use crate::SimBackend;
 use crate::run::{Options, run};
 use crate::scenario::Suite;
@@ -24,6 +25,8 @@ pub(super) fn sweep(args: &Sweep) -> Result<Exit, Stop> {
         );
         return Err(Stop::Because(Exit::Usage, message));
     }
+    let reports: Vec<Named<'_>> = args.report.iter().map(|file| Named::new("--report", file)).collect();
+    outputs::check(&reports, &Named::read(&suite, &args.profile))?;
     let options = Options {
         profile: profile.clone(),
         profile_name: args.profile.clone(),

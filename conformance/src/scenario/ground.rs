@@ -30,6 +30,11 @@ impl Grounds {
         Self { library, shared: BTreeMap::new() }
     }
 
+    /// The files that were used.
+    pub(super) fn into_files(self) -> impl Iterator<Item = PathBuf> {
+        self.shared.into_keys().filter(|path| Vendor::named_by(&slashed(path)).is_none())
+    }
+
     /// A file's tree, with the keys that a file has and no others.
     pub(super) fn read(&self, file: &Path) -> Result<Node, Diagnostic> {
         let source = match Vendor::named_by(&slashed(file)) {

@@ -51,6 +51,8 @@ pub struct Variant {
 pub struct Suite {
     /// The cases, sorted by name.
     pub cases: Vec<LoadedCase>,
+    /// The files on disk that were read for them, those that others use included.
+    pub files: Vec<PathBuf>,
 }
 
 impl Suite {
@@ -125,6 +127,7 @@ impl<'a> Loader<'a> {
 
     fn load(mut self, paths: &[PathBuf]) -> Result<Suite, Vec<Diagnostic>> {
         let mut read: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+        let mut all = Vec::new();
         for argument in paths {
             let files = match self.grounds.library.files(argument) {
                 Ok(files) => files,
@@ -141,13 +144,18 @@ impl<'a> Loader<'a> {
                 if let Err(error) = self.load_file(&file, argument) {
                     self.report(error);
                 }
+                all.push(file);
             }
         }
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
         self.cases.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Suite { cases: self.cases })
+        let files = match self.grounds.library {
+            Library::Disk => all.into_iter().chain(self.grounds.into_files()).collect(),
+            Library::Texts(_) => Vec::new(),
+        };
+        Ok(Suite { cases: self.cases, files })
     }
 
     /// What is wrong with shared ground is wrong in every case; once is enough.

@@ -13,6 +13,7 @@ mod expectations;
 mod explain;
 mod files;
 mod init;
+mod outputs;
 mod probe;
 mod profile;
 mod recordings;

@@ -116,9 +116,10 @@ fn markdown_is_added_to_the_summary_of_a_step_on_github_and_takes_the_place_of_a
     let folder = Folder::with("mine.yaml", MIXED);
     folder.write("summary.md", "what was said before");
     folder.write("other.md", "what was said before");
-    let reports = ["--report", "markdown=summary.md", "--report", "markdown=other.md"];
-    let args = [&["run", "mine.yaml", "--seed", "7"], &reports[..]].concat();
-    for _ in 0..2 {
+    for summary in ["summary.md", "./summary.md"] {
+        let summary = format!("markdown={summary}");
+        let reports = ["--report", &summary, "--report", "markdown=other.md"];
+        let args = [&["run", "mine.yaml", "--seed", "7"], &reports[..]].concat();
         let output = folder.command(&args).env("GITHUB_STEP_SUMMARY", "summary.md").output().unwrap();
         assert_eq!(output.status.code(), Some(1));
     }
