@@ -11,7 +11,7 @@ use wfp_sim::Profile;
 
 use crate::SimBackend;
 use crate::diff::Diff;
-use crate::exec::ExecBackend;
+use crate::exec::{ExecBackend, words};
 use crate::record::Recording;
 use crate::replay::Replay;
 use crate::vocabulary::{Backend, BackendFault};
@@ -47,6 +47,9 @@ pub struct Making {
 
 const EXPECTED: &str =
     "a backend is `sim`, `windows`, `exec:COMMAND`, `replay:FILE`, or `diff:A,B` with two of these";
+
+const NO_WINDOWS: &str = "the backend `windows` is there on Windows only; from elsewhere it is reached with \
+                          `exec:`, as in 'exec:ssh HOST wfp-conformance agent'";
 
 impl FromStr for BackendName {
     type Err = String;
@@ -89,6 +92,37 @@ impl fmt::Display for BackendName {
 }
 
 impl BackendName {
+    /// Whether this machine can have such a backend, with that driver if one is named.
+    ///
+    /// # Errors
+    /// What is wrong with the names, before anything is started.
+    pub fn check(&self, driver: Option<&str>) -> Result<(), String> {
+        self.is_there()?;
+        if driver.is_none() || self.has_windows() {
+            return Ok(());
+        }
+        let what = format!("--driver is for the backend `windows`, and here it is `{self}`");
+        Err(format!("{what}; with `exec:` it belongs inside the quotes: 'exec:… agent --driver COMMAND'"))
+    }
+
+    fn is_there(&self) -> Result<(), String> {
+        match self {
+            Self::Windows if cfg!(not(windows)) => Err(NO_WINDOWS.to_owned()),
+            Self::Exec(command) => words(command).map(|_| ()).map_err(|what| format!("`{self}`: {what}")),
+            Self::Diff(first, second) => first.is_there().and_then(|()| second.is_there()),
+            Self::Sim | Self::Windows | Self::Replay(_) => Ok(()),
+        }
+    }
+
+    /// Whether it is this Windows machine, or that is one of two.
+    fn has_windows(&self) -> bool {
+        match self {
+            Self::Windows => true,
+            Self::Diff(first, second) => first.has_windows() || second.has_windows(),
+            Self::Sim | Self::Exec(_) | Self::Replay(_) => false,
+        }
+    }
+
     /// The recordings that it needs.
     ///
     /// # Errors
@@ -136,7 +170,7 @@ fn windows(how: &Making) -> Result<Box<dyn Backend>, BackendFault> {
 
 #[cfg(not(windows))]
 fn windows(_how: &Making) -> Result<Box<dyn Backend>, BackendFault> {
-    Err(BackendFault::Broken("the backend `windows` is there on Windows only".to_owned()))
+    Err(BackendFault::Broken(NO_WINDOWS.to_owned()))
 }
 
 #[cfg(test)]
@@ -160,6 +194,42 @@ mod tests {
         let both: BackendName = "diff:exec:run a,b,sim".parse().unwrap();
         let first = BackendName::Exec("run a,b".to_owned());
         assert_eq!(both, BackendName::Diff(Box::new(first), Box::new(BackendName::Sim)));
+    }
+
+    #[rstest]
+    #[case::nothing_to_install("sim", None, "")]
+    #[case::command("exec:'run it' agent", None, "")]
+    #[case::no_end("exec:'run it agent", None, "`exec:'run it agent`: a quotation mark is missing")]
+    #[case::one_of_two("diff:sim,exec:\"x", None, "`exec:\"x`: a quotation mark is missing")]
+    #[case::nothing_but_a_comment("exec:# x", None, "`exec:# x`: a command is missing")]
+    #[case::driver_of_the_model(
+        "sim",
+        Some("d"),
+        "--driver is for the backend `windows`, and here it is `sim`; "
+    )]
+    #[case::driver_elsewhere(
+        "exec:x",
+        Some("d"),
+        "--driver is for the backend `windows`, and here it is `exec:x`; with `exec:` it belongs inside the quotes"
+    )]
+    fn backend_that_cannot_be_is_told_before_it_is_made(
+        #[case] name: &str,
+        #[case] driver: Option<&str>,
+        #[case] start: &str,
+    ) {
+        let name: BackendName = name.parse().unwrap();
+        match name.check(driver) {
+            Ok(()) => assert_eq!(start, ""),
+            Err(what) => assert!(!start.is_empty() && what.starts_with(start), "{what}"),
+        }
+    }
+
+    #[test]
+    fn windows_with_a_driver_is_there_on_windows_alone() {
+        for name in ["windows", "diff:sim,windows"] {
+            let name: BackendName = name.parse().unwrap();
+            assert_eq!(name.check(Some("driver")).is_ok(), cfg!(windows));
+        }
     }
 
     #[rstest]

@@ -35,10 +35,7 @@ impl ExecBackend {
     /// Where it cannot be started, is silent for longer than `limit`, or speaks another version.
     pub fn start(command: &str, limit: Duration) -> Result<Self, BackendFault> {
         let broken = |what: &str| BackendFault::Broken(format!("`{command}`: {what}"));
-        let words = shlex::split(command).ok_or_else(|| broken("a quotation mark is missing"))?;
-        let Some((program, arguments)) = words.split_first() else {
-            return Err(broken("a command is missing"));
-        };
+        let (program, arguments) = words(command).map_err(broken)?;
         let mut process = Command::new(program);
         process.args(arguments);
         let mut child = Child::start(process).map_err(|error| broken(&error.to_string()))?;
@@ -140,6 +137,13 @@ impl Backend for ExecBackend {
         }
         Ok(all)
     }
+}
+
+/// The program of a command and its arguments, quoted as for a POSIX shell.
+pub(crate) fn words(command: &str) -> Result<(String, Vec<String>), &'static str> {
+    let mut words = shlex::split(command).ok_or("a quotation mark is missing")?.into_iter();
+    let program = words.next().ok_or("a command is missing")?;
+    Ok((program, words.collect()))
 }
 
 /// How long a call may take because the scenario says so.

@@ -13,6 +13,7 @@ pub(super) fn agent(args: &Agent) -> Result<Exit, Stop> {
         let message = format!("`{name}` is not of this machine: an agent serves `sim` or `windows`");
         return Err(Stop::Because(Exit::Usage, message));
     }
+    name.check(args.driver.as_deref()).map_err(|what| Stop::Because(Exit::Usage, what))?;
     let making = Making { driver: args.driver.clone(), limit: Duration::ZERO, ..Making::default() };
     let mut backend = backends::make(&name, &making)
         .map_err(|fault| Stop::Because(Exit::Fault, format!("the backend broke: {fault}")))?;

@@ -84,8 +84,11 @@ pub(super) struct Requirements {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Probe {
+    /// What is measured: sim, windows, or exec:COMMAND.
+    #[arg(long, value_name = "NAME", default_value = "sim")]
+    pub(super) backend: BackendName,
     #[command(flatten)]
-    pub(super) on: On,
+    pub(super) reach: Reach,
     /// How the model answers where it is the model that is measured: documented, doc-parameters, nt-mapped, or a file.
     #[arg(long, value_name = "NAME|FILE", default_value = "documented")]
     pub(super) profile: String,
@@ -104,8 +107,11 @@ pub(super) struct Probe {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) inputs: Inputs,
+    /// What the cases run on: sim, windows, exec:COMMAND, replay:FILE, or diff:A,B.
+    #[arg(long, value_name = "NAME", default_value = "sim")]
+    pub(super) backend: BackendName,
     #[command(flatten)]
-    pub(super) on: On,
+    pub(super) reach: Reach,
     /// Only cases whose name contains TEXT; repeatable, any of them.
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Vec<String>,
@@ -166,12 +172,9 @@ pub(super) struct Sweep {
     pub(super) jobs: Option<u16>,
 }
 
-/// A backend, and what it takes to reach it.
+/// What it takes to reach a backend.
 #[derive(Debug, ClapArgs)]
-pub(super) struct On {
-    /// What the cases run on: sim, windows, exec:COMMAND, replay:FILE, or diff:A,B.
-    #[arg(long, value_name = "NAME", default_value = "sim")]
-    pub(super) backend: BackendName,
+pub(super) struct Reach {
     /// What installs redirection on Windows: a command, see docs/driver-adapter.md.
     #[arg(long, value_name = "COMMAND")]
     pub(super) driver: Option<String>,

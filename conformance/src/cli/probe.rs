@@ -18,10 +18,11 @@ use crate::scenario::Suite;
 use crate::vocabulary::BackendFault;
 
 pub(super) fn probe(args: &Probe) -> Result<Exit, Stop> {
-    if matches!(args.on.backend, BackendName::Replay(_) | BackendName::Diff(..)) {
-        let message = format!("`{}` cannot be probed: it is no machine that can be asked", args.on.backend);
+    if matches!(args.backend, BackendName::Replay(_) | BackendName::Diff(..)) {
+        let message = format!("`{}` cannot be probed: it is no machine that can be asked", args.backend);
         return Err(Stop::Because(Exit::Usage, message));
     }
+    args.backend.check(args.reach.driver.as_deref()).map_err(|what| Stop::Because(Exit::Usage, what))?;
     let answers_by = crate::profile_file::load(&args.profile)?;
     let base = Profile::built_in(&args.base).ok_or_else(|| {
         let known = Profile::BUILT_IN.join(", ");
@@ -34,11 +35,11 @@ pub(super) fn probe(args: &Probe) -> Result<Exit, Stop> {
     let suite = Suite::built_in(&Profile::documented())?;
     let making = Making {
         profile: answers_by.clone(),
-        driver: args.on.driver.clone(),
-        limit: args.on.time_limit,
+        driver: args.reach.driver.clone(),
+        limit: args.reach.time_limit,
         recordings: BTreeMap::new(),
     };
-    let mut machine = backends::make(&args.on.backend, &making).map_err(|fault| broke(&fault))?;
+    let mut machine = backends::make(&args.backend, &making).map_err(|fault| broke(&fault))?;
     let probing = Probing { suite: &suite, table: Table::built_in(), base, given, answers_by };
     let measured = measure(&mut *machine, &probing).map_err(|fault| broke(&fault))?;
     let text = file::written(&measured, &args.base);

@@ -18,6 +18,7 @@ use crate::scenario::Suite;
 use crate::vocabulary::{Backend, BackendFault, Identity};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
+    args.backend.check(args.reach.driver.as_deref()).map_err(|what| Stop::Because(Exit::Usage, what))?;
     let profile = crate::profile_file::load(&args.inputs.profile)?;
     let mut suite = load(&args.inputs.paths, &args.inputs.profile)?;
     if !args.filter.is_empty() {
@@ -36,13 +37,13 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         None => args.verbose.then_some(TraceForm::Text),
     };
     check_files(args, &suite)?;
-    let recordings = args.on.backend.recordings()?;
-    let driver = args.on.driver.clone();
-    let making = Making { profile: profile.clone(), driver, limit: args.on.time_limit, recordings };
-    let first = backends::make(&args.on.backend, &making).map_err(|fault| broke(&fault))?;
+    let recordings = args.backend.recordings()?;
+    let driver = args.reach.driver.clone();
+    let making = Making { profile: profile.clone(), driver, limit: args.reach.time_limit, recordings };
+    let first = backends::make(&args.backend, &making).map_err(|fault| broke(&fault))?;
     let (identity, features) = (first.identify(), first.features().clone());
     let expectations = match &args.expectations {
-        Some(file) => Expectations::load(file, &identity, matches!(args.on.backend, BackendName::Diff(..)))?,
+        Some(file) => Expectations::load(file, &identity, matches!(args.backend, BackendName::Diff(..)))?,
         None => Expectations::default(),
     };
     let unused = if args.filter.is_empty() { expectations.unused(&suite) } else { Vec::new() };
@@ -61,7 +62,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     let first = Mutex::new(Some(first));
     let new_backend = || {
         let first = first.lock().ok().and_then(|mut first| first.take());
-        let backend = first.map_or_else(|| backends::make(&args.on.backend, &making), Ok)?;
+        let backend = first.map_or_else(|| backends::make(&args.backend, &making), Ok)?;
         Ok(match &args.record {
             Some(_) => Box::new(Traced::new(backend, recorder.clone())) as Box<dyn Backend>,
             None => backend,
@@ -107,7 +108,7 @@ fn check_files(args: &Run, suite: &Suite) -> Result<(), Stop> {
     let outputs: Vec<Named<'_>> = reports::files(&args.report).chain(record).collect();
     let mut inputs = Named::read(suite, &args.inputs.profile);
     inputs.extend(args.expectations.iter().map(|file| Named::new("--expectations", file)));
-    inputs.append(&mut Named::played(&args.on.backend));
+    inputs.append(&mut Named::played(&args.backend));
     outputs::check(&outputs, &inputs)
 }
 

@@ -39,6 +39,61 @@ fn bad_usage_exits_with_2_and_does_nothing(#[case] args: &[&str]) {
 }
 
 #[rstest]
+#[case::run(&["run", "mine.yaml"])]
+#[case::probe(&["probe"])]
+fn backend_that_cannot_be_here_is_bad_usage_and_no_broken_backend(#[case] command: &[&str]) {
+    let folder = Folder::with("mine.yaml", MIXED);
+    for (args, what) in [
+        (&["--backend", "exec:'x y"][..], "`exec:'x y`: a quotation mark is missing"),
+        (&["--driver", "d"], "--driver is for the backend `windows`, and here it is `sim`; with `exec:` it"),
+        (
+            &["--driver", "d", "--backend", "exec:x agent"],
+            "--driver is for the backend `windows`, and here it is `exec:x agent`; with `exec:` it belongs inside \
+             the quotes: 'exec:… agent --driver COMMAND'\n",
+        ),
+    ] {
+        let called = folder.call(&[command, args].concat());
+        assert_eq!((called.exit, called.stdout.as_str()), (2, ""), "{}", called.stderr);
+        assert!(called.stderr.starts_with(&format!("error: {what}")), "{}", called.stderr);
+    }
+}
+
+#[cfg(not(windows))]
+#[rstest]
+#[case::run(&["run", "mine.yaml", "--backend", "windows"])]
+#[case::one_of_two(&["run", "mine.yaml", "--backend", "diff:sim,windows"])]
+#[case::probe(&["probe", "--backend", "windows", "--driver", "d"])]
+#[case::agent(&["agent", "--backend", "windows"])]
+fn windows_elsewhere_is_bad_usage_and_says_how_to_reach_it(#[case] args: &[&str]) {
+    let called = Folder::with("mine.yaml", MIXED).call(args);
+    let told = "error: the backend `windows` is there on Windows only; from elsewhere it is reached with `exec:`, as \
+                in 'exec:ssh HOST wfp-conformance agent'\n";
+    assert_eq!((called.exit, called.stdout.as_str(), called.stderr.as_str()), (2, "", told));
+}
+
+#[test]
+fn agent_of_the_model_has_no_driver() {
+    let called = Folder::new().call(&["agent", "--backend", "sim", "--driver", "d"]);
+    assert_eq!((called.exit, called.stdout.as_str()), (2, ""));
+    let start = "error: --driver is for the backend `windows`, and here it is `sim`; ";
+    assert!(called.stderr.starts_with(start), "{}", called.stderr);
+}
+
+#[test]
+fn help_names_the_backends_that_a_command_takes() {
+    let backends = |command: &str| {
+        let help = Folder::new().call(&[command, "--help"]).stdout;
+        let (_, told) = help.split_once("--backend").unwrap();
+        told.split("--driver").next().unwrap().to_owned()
+    };
+    assert!(backends("run").contains("sim, windows, exec:COMMAND, replay:FILE, or diff:A,B"));
+    for (command, all) in [("probe", "sim, windows, or exec:COMMAND"), ("agent", "sim or windows")] {
+        let told = backends(command);
+        assert!(told.contains(all) && !told.contains("replay"), "{told}");
+    }
+}
+
+#[rstest]
 #[case::help(&["--help"])]
 #[case::help_of_run(&["run", "--help"])]
 #[case::version(&["--version"])]
