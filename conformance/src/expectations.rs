@@ -47,10 +47,10 @@ struct Written {
     os: Option<String>,
     /// The first build of Windows that it holds for.
     #[serde(default)]
-    from_build: Option<u32>,
+    from_build: Option<Spanned<u32>>,
     /// The last build of Windows that it holds for.
     #[serde(default)]
-    to_build: Option<u32>,
+    to_build: Option<Spanned<u32>>,
     /// Why.
     reason: String,
 }
@@ -104,6 +104,12 @@ impl Expectations {
             if written.observed.is_some() && written.status == Expected::Skipped {
                 return Err(Diagnostic::at(&place, "of a case that is not run nothing is `observed`"));
             }
+            if let (Some(from), Some(to)) = (&written.from_build, &written.to_build)
+                && from.value > to.value
+            {
+                let message = format!("no build is from {} on and up to {}", from.value, to.value);
+                return Err(Diagnostic::at(&from.span, message));
+            }
             let patterns = written.cases.iter().map(|text| (text.clone(), WildMatch::new(text))).collect();
             if written.holds_for(identity) && (compares || written.status != Expected::Differs) {
                 entries.push(Entry { written, patterns, place });
@@ -133,11 +139,14 @@ impl Expectations {
         match (run.status, &run.failure) {
             (Status::Passed, _) => {
                 run.status = Status::UnexpectedPass;
-                run.reason = Some(format!("expected to fail: {}", written.reason));
+                let expected = if written.status == Expected::Differs { "differ" } else { "fail" };
+                run.reason = Some(format!("expected to {expected}: {}", written.reason));
             }
             (Status::Failed, Some(failure)) => {
                 let seen = written.observed.as_ref().is_none_or(|text| failure.observed.contains(text));
-                if seen {
+                // What fails on both is no difference.
+                let meant = written.status != Expected::Differs || !failure.behind.is_empty();
+                if seen && meant {
                     run.status = Status::ExpectedFailure;
                     run.reason = Some(written.reason.clone());
                 }
@@ -173,8 +182,8 @@ impl Written {
         let os = identity.os.as_deref().unwrap_or_default();
         let build = build(os);
         self.os.as_ref().is_none_or(|part| os.contains(part))
-            && self.from_build.is_none_or(|from| build.is_some_and(|build| build >= from))
-            && self.to_build.is_none_or(|to| build.is_some_and(|build| build <= to))
+            && self.from_build.as_ref().is_none_or(|from| build.is_some_and(|build| build >= from.value))
+            && self.to_build.as_ref().is_none_or(|to| build.is_some_and(|build| build <= to.value))
     }
 }
 

@@ -105,6 +105,11 @@ fn entry_for_another_machine_is_passed_over(#[case] condition: &str) {
     "3:3",
     "of a case that is not run nothing is `observed`"
 )]
+#[case::no_build(
+    "- {cases: [a], reason: r, from-build: 20000, to-build: 19999}\n",
+    "3:39",
+    "no build is from 20000 on and up to 19999"
+)]
 #[case::unknown_key("- {cases: [a], reson: r, reason: r}\n", "3:16", "unknown key `reson`")]
 #[case::unknown_status("- {cases: [a], status: flaky, reason: r}\n", "3:24", "unknown")]
 fn mistake_in_the_file_is_told_at_its_place(#[case] entries: &str, #[case] place: &str, #[case] what: &str) {
@@ -125,6 +130,36 @@ fn entry_that_says_differs_counts_where_two_are_compared_alone() {
     assert!(
         stdout.contains("PASS, unexpected careful") || stdout.contains("1 passed unexpectedly"),
         "{stdout}"
+    );
+}
+
+#[test]
+fn entry_that_says_differs_excuses_no_failure_of_both() {
+    let entries = "- {cases: ['mine#hopes'], status: differs, reason: r}\n";
+    let (exit, stdout, _, folder) = run(entries, &["--backend", "diff:sim,sim"]);
+    assert_eq!(exit, 1);
+    assert!(stdout.contains("2 passed, 1 failed, 0 skipped in "), "{stdout}");
+    assert_eq!(reported(&folder).0[2].0, "failed");
+}
+
+#[test]
+fn entry_that_says_differs_excuses_a_difference() {
+    let folder = crate::recordings::recorded();
+    let other =
+        folder.read("mine.trace").replace("{\"error\":\"WSAEINVAL\"}", "{\"error\":\"WSAEOPNOTSUPP\"}");
+    folder.write("other.trace", other);
+    folder.write(
+        "known.yaml",
+        "schema: wfp-conformance/expectations/v1\nexpectations:\n\
+         - {cases: ['mine#asks'], status: differs, observed: WSAEOPNOTSUPP, reason: r}\n",
+    );
+    let backend = ["--backend", "diff:sim,replay:other.trace", "--expectations", "known.yaml"];
+    let called = folder.call(&[&["run", "mine.yaml"], &backend[..]].concat());
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+    assert!(
+        called.stdout.contains("1 passed, 0 failed, 0 skipped, 1 failed as expected in "),
+        "{}",
+        called.stdout
     );
 }
 

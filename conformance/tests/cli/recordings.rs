@@ -25,7 +25,7 @@ cases:
       - {process: app, op: {connect: {socket: s, to: 'server:443'}}}
 ";
 
-fn recorded() -> Folder {
+pub(crate) fn recorded() -> Folder {
     let folder = Folder::with("mine.yaml", CALLS);
     let called = folder.call(&["run", "mine.yaml", "--seed", "1", "--record", "mine.trace"]);
     assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
