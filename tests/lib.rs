@@ -110,6 +110,7 @@ impl Played {
             runs: &self.runs,
             options: &self.options,
             identity: &SimBackend::default().identify(),
+            features: SimBackend::default().features(),
             elapsed: Duration::ZERO,
             trace: verbose.then_some(TraceForm::Text),
             styled: false,

@@ -113,6 +113,7 @@ fn readme_shows_what_its_scenario_prints() {
         runs: &runs,
         options: &options,
         identity: &backend.identify(),
+        features: backend.features(),
         elapsed: std::time::Duration::ZERO,
         trace: None,
         styled: false,

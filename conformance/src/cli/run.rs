@@ -22,7 +22,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
     let profile = crate::profile_file::load(&args.inputs.profile)?;
     let mut suite = load(&args.inputs.paths, &args.inputs.profile)?;
     if !args.filter.is_empty() {
-        suite.cases.retain(|case| args.filter.iter().any(|text| case.name.contains(text.as_str())));
+        suite.filter(&args.filter);
     }
     if suite.cases.is_empty() {
         let message = match args.filter.as_slice() {
@@ -76,6 +76,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         runs: &runs,
         options: &options,
         identity: &identity,
+        features: &features,
         elapsed: start.elapsed(),
         trace,
         styled: std::io::stdout().is_terminal(),

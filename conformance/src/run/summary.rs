@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::report::is_partial;
+use super::report::left_open;
 use super::{CaseRun, Options, Status, TraceForm, trace};
 use crate::follow::Ending;
 use crate::printable::printable;
 use crate::scenario::{LoadedCase, Suite};
-use crate::vocabulary::Identity;
+use crate::vocabulary::{Features, Identity};
 use crate::yaml::Diagnostic;
 
 /// The text of a run: a block for each file, what failed in full, and the count.
@@ -24,6 +24,8 @@ pub struct Summary<'a> {
     pub options: &'a Options,
     /// On what.
     pub identity: &'a Identity,
+    /// What that can do.
+    pub features: &'a Features,
     /// How long it took.
     pub elapsed: Duration,
     /// In which form to show the trace of each case, if at all.
@@ -161,8 +163,8 @@ impl Summary<'_> {
             printable(&self.options.profile_name),
             self.options.seed,
         );
-        if is_partial(self.suite, self.runs) {
-            let _ = writeln!(text, "partial: skipped were also cases that every machine should take");
+        if let Some(what) = left_open(self.suite, self.runs, self.features) {
+            let _ = writeln!(text, "partial: {what}");
         }
     }
 

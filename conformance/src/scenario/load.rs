@@ -35,6 +35,14 @@ pub struct LoadedCase {
     pub(crate) tree: Node,
 }
 
+impl LoadedCase {
+    /// Whether every machine should take it.
+    #[must_use]
+    pub fn is_core(&self) -> bool {
+        self.features.iter().all(|feature| feature.is_core())
+    }
+}
+
 /// A variant of a case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Variant {
@@ -53,6 +61,8 @@ pub struct Suite {
     pub cases: Vec<LoadedCase>,
     /// The files on disk that were read for them, those that others use included.
     pub files: Vec<PathBuf>,
+    /// Whether cases that every machine should take were left out of it.
+    pub is_cut: bool,
 }
 
 impl Suite {
@@ -80,6 +90,15 @@ impl Suite {
         let path = PathBuf::from(name);
         let library = Library::Texts(BTreeMap::from([(path.clone(), text.to_owned())]));
         Loader::new(library, profile).load(&[path])
+    }
+
+    /// Leaves out all cases but those whose name contains one of these texts.
+    pub fn filter(&mut self, texts: &[String]) {
+        let (kept, left): (Vec<LoadedCase>, Vec<LoadedCase>) = std::mem::take(&mut self.cases)
+            .into_iter()
+            .partition(|case| texts.iter().any(|text| case.name.contains(text.as_str())));
+        self.is_cut |= left.iter().any(LoadedCase::is_core);
+        self.cases = kept;
     }
 
     /// The cases that cover each requirement, as indexes into `cases`; those without a case are not in it.
@@ -155,7 +174,7 @@ impl<'a> Loader<'a> {
             Library::Disk => all.into_iter().chain(self.grounds.into_files()).collect(),
             Library::Texts(_) => Vec::new(),
         };
-        Ok(Suite { cases: self.cases, files })
+        Ok(Suite { cases: self.cases, files, is_cut: false })
     }
 
     /// What is wrong with shared ground is wrong in every case; once is enough.

@@ -137,6 +137,43 @@ fn summary_of_a_step_is_left_alone_where_nobody_asks() {
     assert_eq!(folder.read("summary.md"), "what was said before");
 }
 
+/// A case that every machine should take, and one that only a model can.
+const CORE: &str = "\
+schema: wfp-conformance/scenario/v1
+hosts: {server: {listen: [443]}}
+processes: {app: {}}
+cases:
+  - id: direct
+    steps:
+      - follow: {from: app, to: 'server:443'}
+  - id: later
+    steps:
+      - {process: app, op: {advance: {milliseconds: 1}}}
+";
+
+#[rstest]
+#[case::all_that_there_are(&[], "conformant", None)]
+#[case::without_what_only_a_model_can(&["--filter", "direct"], "conformant", None)]
+#[case::without_the_core(&["--filter", "later"], "partial", None)]
+#[case::without_a_core_feature(
+    &["--profile", "old.yaml"],
+    "partial",
+    Some("partial: every machine should have redirect-records too")
+)]
+fn verdict_is_conformant_only_where_nothing_of_the_core_is_left_open(
+    #[case] args: &[&str],
+    #[case] verdict: &str,
+    #[case] line: Option<&str>,
+) {
+    let folder = old();
+    folder.write("mine.yaml", CORE);
+    let called = folder.call(&[&["run", "mine.yaml", "--report", "json=report.json"], args].concat());
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+    let report: serde_json::Value = serde_json::from_str(&folder.read("report.json")).unwrap();
+    assert_eq!(report["verdict"], verdict);
+    assert_eq!(called.stdout.lines().find(|line| line.starts_with("partial: ")), line);
+}
+
 /// The data in a page.
 fn data(page: &str) -> serde_json::Value {
     let (_, data) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();

@@ -22,7 +22,7 @@ use super::{CaseRun, Failure, NOT_RUN, Options, Status};
 use crate::follow::{Cycle, Ending};
 use crate::regressions::Role;
 use crate::requirements::{Catalogue, Kind};
-use crate::scenario::{LoadedCase, Suite};
+use crate::scenario::Suite;
 use crate::vocabulary::{Feature, Features, Identity};
 
 /// The version of the report's format.
@@ -235,7 +235,7 @@ impl Report {
             },
             profile: options.profile_name.clone(),
             seed: options.seed,
-            verdict: verdict(suite, runs),
+            verdict: verdict(suite, runs, features),
             summary,
             cases,
             requirements: requirements(suite, runs),
@@ -299,18 +299,29 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Whether all that was run passed, though not all that a machine has to show was run.
-pub(super) fn is_partial(suite: &Suite, runs: &[CaseRun]) -> bool {
-    verdict(suite, runs) == Verdict::Partial
+/// Where nothing deviates: what the backend left open of what every machine has to show.
+pub(super) fn left_open(suite: &Suite, runs: &[CaseRun], features: &Features) -> Option<String> {
+    if deviates(runs) {
+        return None;
+    }
+    let mut pairs = suite.cases.iter().zip(runs);
+    if pairs.any(|(case, run)| run.status == Status::Skipped && case.is_core()) {
+        return Some("skipped were also cases that every machine should take".to_owned());
+    }
+    let core = Feature::ALL.iter().map(|(feature, _)| *feature).filter(|feature| feature.is_core());
+    let lacks: Vec<&str> = core.filter(|feature| !features.contains(feature)).map(Feature::name).collect();
+    (!lacks.is_empty()).then(|| format!("every machine should have {} too", lacks.join(", ")))
+}
+
+fn deviates(runs: &[CaseRun]) -> bool {
+    runs.iter().any(|run| matches!(run.status, Status::Failed | Status::ExpectedFailure))
 }
 
 /// A known deviation is a deviation; and who was not asked about the core cannot be called conformant.
-fn verdict(suite: &Suite, runs: &[CaseRun]) -> Verdict {
-    let deviates = |run: &CaseRun| matches!(run.status, Status::Failed | Status::ExpectedFailure);
-    let is_core = |case: &LoadedCase| case.features.iter().all(|feature| feature.is_core());
-    if runs.iter().any(deviates) {
+fn verdict(suite: &Suite, runs: &[CaseRun], features: &Features) -> Verdict {
+    if deviates(runs) {
         Verdict::NotConformant
-    } else if suite.cases.iter().zip(runs).any(|(case, run)| run.status == Status::Skipped && is_core(case)) {
+    } else if suite.is_cut || left_open(suite, runs, features).is_some() {
         Verdict::Partial
     } else {
         Verdict::Conformant
