@@ -8,8 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
+use wfp_sim::Profile;
+use wfp_sim::profile::FIELDS;
 
-use crate::vocabulary::{Backend, BackendFault, Features, Identity, Name, Observation, Op, Settings};
+use crate::vocabulary::{
+    Backend, BackendFault, Feature, Features, Identity, Name, Observation, Op, Settings,
+};
 use crate::yaml::Diagnostic;
 
 /// The version of a recording's format.
@@ -22,8 +26,30 @@ pub struct Recording {
     pub identity: Identity,
     /// What it could do.
     pub features: Features,
-    /// The calls of each case.
-    pub cases: BTreeMap<Name, Vec<Recorded>>,
+    /// The cases, by name.
+    pub cases: BTreeMap<Name, RecordedCase>,
+}
+
+/// What was recorded of a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordedCase {
+    /// Where the backend's profile could be chosen: the fields in which it was another than `documented`. An older
+    /// recording does not have it.
+    pub profile: Option<Fields>,
+    /// The calls.
+    pub calls: Vec<Recorded>,
+}
+
+/// Fields of a profile, by name.
+pub type Fields = BTreeMap<String, String>;
+
+/// The fields in which a profile is another than `documented`.
+#[must_use]
+pub fn chosen(profile: &Profile) -> Fields {
+    let documented = Profile::documented();
+    let values = FIELDS.iter().map(|field| (field.name, field.get(&documented), field.get(profile)));
+    let chosen = values.filter(|(_, documented, value)| documented != value);
+    chosen.map(|(name, _, value)| (name.to_owned(), value)).collect()
 }
 
 /// A call, and what came of it.
@@ -53,6 +79,8 @@ struct Head {
 #[serde(deny_unknown_fields)]
 struct CaseHead {
     case: Name,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<Fields>,
     calls: usize,
 }
 
@@ -98,8 +126,9 @@ impl Recording {
             features: self.features.clone(),
             cases: self.cases.len(),
         }))?;
-        for (case, calls) in &self.cases {
-            line(serde_json::to_string(&CaseHead { case: Name::clone(case), calls: calls.len() }))?;
+        for (case, RecordedCase { profile, calls }) in &self.cases {
+            let case = Name::clone(case);
+            line(serde_json::to_string(&CaseHead { case, profile: profile.clone(), calls: calls.len() }))?;
             for call in calls {
                 line(serde_json::to_string(call))?;
             }
@@ -127,11 +156,13 @@ impl Recording {
         }
         let mut cases = BTreeMap::new();
         for _ in 0..head.cases {
-            let CaseHead { case, calls } = lines.next("a line with the name of a case is expected")?;
+            let CaseHead { case, profile, calls } =
+                lines.next("a line with the name of a case is expected")?;
             let mut recorded = Vec::new();
             for _ in 0..calls {
                 recorded.push(lines.next("a line with a call is expected")?);
             }
+            let recorded = RecordedCase { profile, calls: recorded };
             if cases.insert(Name::clone(&case), recorded).is_some() {
                 return Err((lines.last, format!("the case `{case}` is there twice")));
             }
@@ -161,7 +192,7 @@ impl Lines<'_> {
 /// What several backends record into.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    cases: Arc<Mutex<BTreeMap<Name, Vec<Recorded>>>>,
+    cases: Arc<Mutex<BTreeMap<Name, RecordedCase>>>,
 }
 
 impl Recorder {
@@ -172,10 +203,18 @@ impl Recorder {
         Recording { identity: identity.clone(), features: features.clone(), cases }
     }
 
-    fn keep(&self, case: &Name, recorded: impl IntoIterator<Item = Recorded>) {
+    fn begin(&self, case: &Name, profile: Option<Fields>) {
+        self.with(case, |recorded| recorded.profile = profile);
+    }
+
+    fn keep(&self, case: &Name, calls: impl IntoIterator<Item = Recorded>) {
+        self.with(case, |recorded| recorded.calls.extend(calls));
+    }
+
+    fn with(&self, case: &Name, change: impl FnOnce(&mut RecordedCase)) {
         // A panic while the lock is held is impossible: nothing but this happens under it.
         if let Ok(mut cases) = self.cases.lock() {
-            cases.entry(Name::clone(case)).or_default().extend(recorded);
+            change(cases.entry(Name::clone(case)).or_default());
         }
     }
 }
@@ -207,7 +246,8 @@ impl<B: Backend> Backend for Traced<B> {
     fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
         self.case = Name::clone(&settings.case);
         self.inner.reset(settings)?;
-        self.recorder.keep(&self.case, []);
+        let chooses = self.features().contains(&Feature::Profile);
+        self.recorder.begin(&self.case, chooses.then(|| chosen(&settings.profile)));
         Ok(())
     }
 

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::record::{Recorded, Recording};
-use crate::vocabulary::{Backend, BackendFault, Features, Identity, Name, Observation, Op, Settings};
+use wfp_sim::Profile;
+use wfp_sim::profile::FIELDS;
+
+use crate::record::{Fields, Recorded, Recording, chosen};
+use crate::vocabulary::{
+    Backend, BackendFault, Feature, Features, Identity, Name, Observation, Op, Settings,
+};
 
 /// Answers as a recording has it, as long as the same calls are made.
 pub struct Replay {
@@ -21,7 +26,31 @@ impl Replay {
     }
 
     fn next(&self) -> Option<&Recorded> {
-        self.recording.cases.get(&self.case)?.get(self.made)
+        self.recording.cases.get(&self.case)?.calls.get(self.made)
+    }
+}
+
+/// A machine whose profile could be chosen is another one under another profile.
+fn is_under(recorded: &Fields, asked: &Profile) -> Result<(), BackendFault> {
+    let asked = chosen(asked);
+    let documented = Profile::documented();
+    let differs = FIELDS.iter().find(|field| recorded.get(field.name) != asked.get(field.name));
+    match differs {
+        None if *recorded == asked => Ok(()),
+        None => {
+            let what = "this profile: the case was recorded under one with fields that are not known here";
+            Err(BackendFault::Unsupported(what.to_owned()))
+        }
+        Some(field) => {
+            let value =
+                |fields: &Fields| fields.get(field.name).cloned().unwrap_or_else(|| field.get(&documented));
+            Err(BackendFault::Unsupported(format!(
+                "this profile: the case was recorded with `{}: {}`, and not with `{}`",
+                field.name,
+                value(recorded),
+                value(&asked),
+            )))
+        }
     }
 }
 
@@ -36,10 +65,14 @@ impl Backend for Replay {
 
     fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
         (self.case, self.made) = (Name::clone(&settings.case), 0);
-        if self.recording.cases.contains_key(&self.case) {
-            Ok(())
-        } else {
-            Err(BackendFault::Unsupported("this case: it was not recorded".to_owned()))
+        let Some(recorded) = self.recording.cases.get(&self.case) else {
+            return Err(BackendFault::Unsupported("this case: it was not recorded".to_owned()));
+        };
+        match &recorded.profile {
+            Some(profile) if self.features().contains(&Feature::Profile) => {
+                is_under(profile, &settings.profile)
+            }
+            _ => Ok(()),
         }
     }
 

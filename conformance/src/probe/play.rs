@@ -96,7 +96,7 @@ pub fn play(
         Err(fault) => return Err(fault),
     };
     let mut recording = recorder.recording(&identity, features);
-    let mut calls = in_time(recording.cases.remove(case.name.as_str()).unwrap_or_default());
+    let mut calls = in_time(recording.cases.remove(case.name.as_str()).unwrap_or_default().calls);
     let not_supported = calls.iter().position(|call| match (&call.observation, &call.fault) {
         (Some(observed), _) => matches!(observed.outcome, Outcome::Unsupported(_)),
         (None, fault) => matches!(fault, Some(BackendFault::Unsupported(_))),

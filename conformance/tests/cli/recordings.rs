@@ -76,6 +76,49 @@ fn case_that_was_not_recorded_or_asks_otherwise_is_skipped() {
     }
 }
 
+#[test]
+fn recording_of_a_model_is_not_played_under_another_profile() {
+    let folder = Folder::with("mine.yaml", CALLS);
+    let nt = ["--profile", "nt-mapped"];
+    let recorded = folder.call(&[&["run", "mine.yaml", "--record", "nt.trace"], &nt[..]].concat());
+    assert_eq!((recorded.exit, recorded.stderr.as_str()), (0, ""), "{}", recorded.stdout);
+    let play = |backend: &str, profile: &[&str]| {
+        let called = folder.call(&[&["run", "mine.yaml", "--backend", backend], profile].concat());
+        assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+        called.stdout
+    };
+    assert!(play("replay:nt.trace", &nt).contains("\n2 cases: 2 passed, 0 failed, 0 skipped in "));
+    let reason = "the backend does not support this profile: the case was recorded with `";
+    for backend in ["replay:nt.trace", "diff:sim,replay:nt.trace"] {
+        let told = play(backend, &[]);
+        assert!(told.contains("\n2 cases: 0 passed, 0 failed, 2 skipped in "), "{told}");
+        assert_eq!(told.matches(reason).count(), 2, "{told}");
+    }
+}
+
+#[test]
+fn recording_under_a_profile_of_a_newer_version_is_not_played() {
+    let folder = recorded();
+    let newer = folder.read("mine.trace").replace("\"profile\":{}", "\"profile\":{\"newer\":\"x\"}");
+    folder.write("newer.trace", newer);
+    let called = folder.call(&["run", "mine.yaml", "--backend", "replay:newer.trace"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+    let reason = "this profile: the case was recorded under one with fields that are not known here";
+    assert_eq!(called.stdout.matches(reason).count(), 2, "{}", called.stdout);
+}
+
+#[test]
+fn older_recording_does_not_say_its_profile_and_is_played() {
+    let folder = recorded();
+    let older = folder.read("mine.trace").replace("\"profile\":{},", "");
+    assert_eq!(older.matches("\"profile\":").count(), 0, "{older}");
+    folder.write("older.trace", older);
+    let called =
+        folder.call(&["run", "mine.yaml", "--backend", "replay:older.trace", "--profile", "nt-mapped"]);
+    assert_eq!((called.exit, called.stderr.as_str()), (0, ""), "{}", called.stdout);
+    assert!(called.stdout.contains("\n2 cases: 2 passed, 0 failed, 0 skipped in "), "{}", called.stdout);
+}
+
 #[rstest]
 #[case::no_recording(
     "what\n",
