@@ -14,7 +14,7 @@ use wfp_sim::profile::FIELDS;
 use crate::vocabulary::{
     Backend, BackendFault, Feature, Features, Identity, Name, Observation, Op, Settings,
 };
-use crate::yaml::Diagnostic;
+use crate::yaml::{Diagnostic, Source};
 
 /// The version of a recording's format.
 pub const SCHEMA: &str = "wfp-conformance/trace/v1";
@@ -142,9 +142,10 @@ impl Recording {
     /// Where the file cannot be read, was cut, or is none; with the place.
     pub fn load(path: &Path) -> Result<Self, Diagnostic> {
         let name = path.display();
-        let text = std::fs::read_to_string(path)
+        let bytes = std::fs::read(path)
             .map_err(|error| Diagnostic::new(format!("{name} cannot be read: {error}")))?;
-        Self::parse(&text).map_err(|(line, what)| Diagnostic::new(format!("{name}:{line}: {what}")))
+        let source = Source::decode(name.to_string(), bytes)?;
+        Self::parse(&source.text).map_err(|(line, what)| Diagnostic::new(format!("{name}:{line}: {what}")))
     }
 
     /// Reads a recording; an error has the number of the line, from 1.

@@ -178,7 +178,7 @@ pub(super) struct Reach {
     /// What installs redirection on Windows: a command, see docs/driver-adapter.md.
     #[arg(long, value_name = "COMMAND")]
     pub(super) driver: Option<String>,
-    /// Seconds that a backend elsewhere has for an answer.
+    /// Seconds that a backend elsewhere has for an answer, up to 86400.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(super) time_limit: Duration,
 }
@@ -191,11 +191,15 @@ pub(super) enum TraceName {
     Mermaid,
 }
 
+/// The longest limit, in seconds: a day.
+const LONGEST: f64 = 86_400.0;
+
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: Option<f64> = text.parse().ok().filter(|seconds| *seconds > 0.0);
+    let seconds: Option<f64> = text.parse().ok().filter(|seconds| *seconds <= LONGEST);
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "a limit is a number of seconds above 0".to_owned())
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| format!("a limit is a number of seconds above 0 and up to {LONGEST}"))
 }
 
 /// The file of `json=FILE`.

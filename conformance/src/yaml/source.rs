@@ -64,7 +64,8 @@ impl Source {
         Self::decode(name, bytes)
     }
 
-    fn decode(name: String, bytes: Vec<u8>) -> Result<Arc<Self>, Diagnostic> {
+    /// The text of a file that was read, which is in UTF-8.
+    pub(crate) fn decode(name: String, bytes: Vec<u8>) -> Result<Arc<Self>, Diagnostic> {
         if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
             return Err(Diagnostic::new(format!("{name}: the file is in UTF-16, and UTF-8 is expected"))
                 .with_help("save it again with the encoding UTF-8"));

@@ -57,6 +57,22 @@ fn denied_skips_change_nothing_where_nothing_is_skipped() {
     assert!(!called.stdout.contains("--deny-skips"), "{}", called.stdout);
 }
 
+/// The first two words of each call of the program in the steps that the page says the workflow does.
+#[test]
+fn workflow_for_windows_calls_what_the_page_says_with_a_driver_and_without() {
+    let page = include_str!("../../../docs/run-on-windows.md");
+    let (_, steps) = page.split_once("\n## 2. ").unwrap();
+    let (steps, _) = steps.split_once("\n## 4. ").unwrap();
+    let calls = steps.lines().filter_map(|line| line.strip_prefix("> wfp-conformance "));
+    let calls: Vec<String> =
+        calls.map(|call| call.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(calls, ["run --backend", "probe --backend", "run --profile"]);
+    let workflow = include_str!("../../../.github/workflows/windows-conformance.yaml");
+    for call in calls {
+        assert_eq!(workflow.matches(&format!("wfp-conformance.exe {call} ")).count(), 2, "{call}");
+    }
+}
+
 /// Ten cases, of which the fourth and the seventh fail.
 fn ten() -> Folder {
     let case = |number: usize| {

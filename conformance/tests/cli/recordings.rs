@@ -138,6 +138,20 @@ fn what_is_no_recording_is_told(#[case] text: &str, #[case] what: &str) {
 }
 
 #[test]
+fn recording_that_is_not_utf8_is_told_with_the_byte_and_the_line() {
+    let folder = recorded();
+    let mut bytes = folder.read("mine.trace").into_bytes();
+    let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    bytes[second + 4] = 0xE4;
+    folder.write("bad.trace", bytes);
+    let called = folder.call(&["run", "mine.yaml", "--backend", "replay:bad.trace"]);
+    assert_eq!((called.exit, called.stdout.as_str()), (2, ""));
+    let start =
+        "error: the file is not in UTF-8: the byte 0xE4 makes no character here\n --> bad.trace:2:5\n";
+    assert!(called.stderr.starts_with(start), "{}", called.stderr);
+}
+
+#[test]
 fn recording_that_was_cut_anywhere_is_told_from_a_whole_one() {
     let folder = recorded();
     let whole = folder.read("mine.trace");

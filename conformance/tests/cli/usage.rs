@@ -94,6 +94,28 @@ fn help_names_the_backends_that_a_command_takes() {
 }
 
 #[rstest]
+#[case::nothing("0")]
+#[case::less("-1")]
+#[case::no_time("1e-12")]
+#[case::too_long("86401")]
+#[case::far_too_long("1e300")]
+#[case::endless("inf")]
+#[case::no_number("nan")]
+#[case::word("soon")]
+fn time_limit_out_of_bounds_is_told_with_them(#[case] limit: &str) {
+    let folder = Folder::with("mine.yaml", MIXED);
+    let called = folder.call(&["run", "mine.yaml", &format!("--time-limit={limit}")]);
+    assert_eq!((called.exit, called.stdout.as_str()), (2, ""));
+    assert!(
+        called.stderr.contains("a limit is a number of seconds above 0 and up to 86400\n"),
+        "{}",
+        called.stderr
+    );
+    let longest = folder.call(&["run", "mine.yaml", "--filter", "careful", "--time-limit", "86400"]);
+    assert_eq!((longest.exit, longest.stderr.as_str()), (0, ""));
+}
+
+#[rstest]
 #[case::help(&["--help"])]
 #[case::help_of_run(&["run", "--help"])]
 #[case::version(&["--version"])]
