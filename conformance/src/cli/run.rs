@@ -52,7 +52,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Stop> {
         profile_name: args.inputs.profile.clone(),
         seed: args.seed.unwrap_or_else(fresh_seed),
         // A driver may have one redirect handle, and its redirections of two cases would be there at once.
-        jobs: jobs(args.jobs.or(args.on.driver.as_ref().map(|_| 1))),
+        jobs: jobs(args.jobs.or(args.reach.driver.as_ref().map(|_| 1))),
         expectations,
         fail_fast: args.fail_fast,
         trace: trace.is_some() || reports::shows_calls(&args.report),
