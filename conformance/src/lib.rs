@@ -67,6 +67,7 @@ pub mod backends;
 mod child;
 pub mod cli;
 pub mod clients;
+mod dialling;
 pub mod diff;
 pub mod driver_adapter;
 pub mod exec;

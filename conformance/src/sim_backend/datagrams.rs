@@ -11,8 +11,9 @@ use wfp_sim::{Caller, Completion, SocketHandle, WinsockError};
 
 use super::buffers::Buffer;
 use super::{Pending, SimBackend, Socket};
+use crate::dialling::Dialling;
 use crate::vocabulary::{
-    BackendFault, Call, ControlSeen, ControlType, Dial, Level, MessageFlag, Name, Observation, Op, Outcome,
+    BackendFault, Call, ControlSeen, ControlType, Level, MessageFlag, Name, Observation, Op, Outcome,
     ReceiveMessage, SendMessage, SocketFamily, SocketProtocol, Stored,
 };
 
@@ -36,7 +37,7 @@ impl SimBackend {
         match &op.call {
             Call::SendTo { socket, to, family, data } => {
                 let socket = self.socket(socket)?;
-                let to = match self.destination(socket, to.as_ref(), *family)? {
+                let to = match self.sent_to(to.as_ref(), socket.family, *family)? {
                     Ok(to) => to,
                     Err(error) => return Ok(Observation::new(Outcome::Error(error))),
                 };
@@ -75,19 +76,6 @@ impl SimBackend {
         }
     }
 
-    /// Where a datagram is to go; `None` is the default destination. The inner error is that of a context that holds no
-    /// address.
-    fn destination(
-        &self,
-        socket: Socket,
-        to: Option<&Dial>,
-        family: Option<SocketFamily>,
-    ) -> Result<Result<Option<SocketAddr>, WinsockError>, BackendFault> {
-        let Some(to) = to else { return Ok(Ok(None)) };
-        let dialled = self.dialled(to, socket.family, family)?;
-        Ok(dialled.map(Some).ok_or(WinsockError::WSAEAFNOSUPPORT))
-    }
-
     fn sent(&self, result: Result<usize, WinsockError>, mut trace: Vec<ConnectTrace>) -> Observation {
         let hop = trace.pop().map(|trace| Box::new(self.hop(&trace)));
         let outcome = result.map_or_else(Outcome::Error, |_| Outcome::Ok);
@@ -111,7 +99,7 @@ impl SimBackend {
 
     fn send_message(&mut self, caller: Caller, send: &SendMessage) -> Result<Observation, BackendFault> {
         let socket = self.socket(&send.socket)?;
-        let name = match self.destination(socket, send.to.as_ref(), send.family)? {
+        let name = match self.sent_to(send.to.as_ref(), socket.family, send.family)? {
             Ok(name) => name,
             Err(error) => return Ok(Observation::new(Outcome::Error(error))),
         };

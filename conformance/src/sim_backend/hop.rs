@@ -2,16 +2,35 @@
 
 use std::net::SocketAddr;
 
-use wfp_sim::address::{Family, from_sockaddr_storage, is_mapped, written_in};
+use wfp_sim::address::{Family, is_mapped};
 use wfp_sim::engine::{Action, Flags, Verdict};
 use wfp_sim::trace::{ClassifyEnd as Ended, ClassifyTrace, ConnectTrace, Inspection, Redirection, Refusal};
 use wfp_sim::{Caller, Completion, Records, WinsockError};
 
 use super::{Pending, SimBackend, Socket};
+use crate::dialling::Dialling;
 use crate::vocabulary::{
-    BackendFault, Call, Classified, ClassifyEnd, Dial, Did, DidName, FlagName, Hop, Inspected, Name,
+    BackendFault, Call, Classified, ClassifyEnd, Did, DidName, Endpoint, FlagName, Hop, Inspected, Name,
     Observation, Op, Outcome, Redirected, SocketFamily,
 };
+
+impl Dialling for SimBackend {
+    fn resolved(&self, endpoint: &Endpoint, family: SocketFamily) -> Result<SocketAddr, BackendFault> {
+        self.addresses.resolve(endpoint, family).map_err(BackendFault::Misuse)
+    }
+
+    fn rewritten(&self, address: SocketAddr, family: SocketFamily) -> SocketAddr {
+        self.addresses.rewritten(address, family)
+    }
+
+    fn blob(&self, name: &Name) -> Option<&[u8]> {
+        self.blobs.get(name).map(|blob| &**blob)
+    }
+
+    fn source(&self, name: &Name) -> Option<SocketAddr> {
+        self.sources.get(name).copied()
+    }
+}
 
 impl SimBackend {
     pub(super) fn connect(&mut self, caller: Caller, op: &Op) -> Result<Observation, BackendFault> {
@@ -37,36 +56,6 @@ impl SimBackend {
             Err(error) => Observation::new(Outcome::Error(error)),
         };
         Ok(Observation { hop, ..observation })
-    }
-
-    /// The address that a call is to be given; `None` where a context holds none.
-    pub(super) fn dialled(
-        &self,
-        to: &Dial,
-        own: SocketFamily,
-        family: Option<SocketFamily>,
-    ) -> Result<Option<SocketAddr>, BackendFault> {
-        let address = match to {
-            Dial::Endpoint(endpoint) => {
-                let resolved = self.addresses.resolve(endpoint, family.unwrap_or(own));
-                return resolved.map(Some).map_err(BackendFault::Misuse);
-            }
-            Dial::Context(name) => {
-                let blob = self.blobs.get(name);
-                let blob =
-                    blob.ok_or_else(|| BackendFault::Misuse(format!("no context `{name}` was fetched")))?;
-                from_sockaddr_storage(blob)
-            }
-            Dial::Source(name) => {
-                let source = self.sources.get(name).copied();
-                Some(source.ok_or_else(|| BackendFault::Misuse(format!("no datagram `{name}` came")))?)
-            }
-        };
-        Ok(address.map(|address| match family {
-            Some(family) => self.addresses.rewritten(address, family),
-            None if own == SocketFamily::Dual => written_in(Family::Ipv6, address),
-            None => address,
-        }))
     }
 
     pub(super) fn hop(&self, trace: &ConnectTrace) -> Hop {

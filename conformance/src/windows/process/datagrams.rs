@@ -11,9 +11,10 @@ use super::control::{input_buffer, output_buffer};
 use super::sockets::RECEIVE_GRACE;
 use super::tables::{Descriptor, Tables};
 use super::work::{Done, Work, cannot, done};
+use crate::dialling::Dialling;
 use crate::vocabulary::{
-    BackendFault, Call, ControlSeen, ControlType, Dial, LOCAL, Length, Level, MessageFlag, Name, Observation,
-    Op, Outcome, Output, PointerKind, ReceiveMessage, SendMessage, SocketFamily, Stored,
+    BackendFault, Call, ControlSeen, ControlType, LOCAL, Length, Level, MessageFlag, Name, Observation, Op,
+    Outcome, Output, PointerKind, ReceiveMessage, SendMessage, SocketFamily, Stored,
 };
 use crate::windows::system::{Memory, Message, Socket, receive_message, send_message};
 
@@ -28,7 +29,7 @@ impl Tables {
         match &op.call {
             Call::SendTo { socket, to, family, data } => {
                 let Descriptor { socket, family: own, .. } = self.socket(socket)?;
-                let to = match self.sent_to(own, to.as_ref(), *family)? {
+                let to = match self.sent_to(to.as_ref(), own, *family)? {
                     Ok(to) => to,
                     Err(error) => return Ok(Work::lane(move || done(Err(error)))),
                 };
@@ -59,21 +60,9 @@ impl Tables {
         }
     }
 
-    /// Where a datagram is to go; `None` is the default destination. The inner error is that of a context that holds no
-    /// address.
-    fn sent_to(
-        &self,
-        own: SocketFamily,
-        to: Option<&Dial>,
-        family: Option<SocketFamily>,
-    ) -> Result<Result<Option<SocketAddr>, WinsockError>, BackendFault> {
-        let Some(to) = to else { return Ok(Ok(None)) };
-        Ok(self.dialled(to, own, family)?.map(Some).ok_or(WinsockError::WSAEAFNOSUPPORT))
-    }
-
     fn send_message(&self, send: &SendMessage) -> Result<Work, BackendFault> {
         let Descriptor { socket, family: own, .. } = self.socket(&send.socket)?;
-        let to = match self.sent_to(own, send.to.as_ref(), send.family)? {
+        let to = match self.sent_to(send.to.as_ref(), own, send.family)? {
             Ok(to) => to,
             Err(error) => return Ok(Work::lane(move || done(Err(error)))),
         };

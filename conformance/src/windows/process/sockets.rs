@@ -8,6 +8,7 @@ use wfp_sim::{SO_ORIGINAL_DST, WinsockError};
 
 use super::tables::{Descriptor, Tables};
 use super::work::{Done, Work, cannot, done};
+use crate::dialling::Dialling;
 use crate::vocabulary::{
     BackendFault, Call, Length, Name, Observation, Op, OptionLevel, Outcome, PointerKind, ProviderKind,
     SocketFamily, SocketProtocol,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use wfp_sim::WinsockError;
-use wfp_sim::address::{Family, from_sockaddr_storage, written_in};
 
 use super::control::Operation;
 use super::work::{Inner, Work, observed};
+use crate::dialling::Dialling;
 use crate::vocabulary::{
-    BackendFault, Call, Dial, LOCAL, Name, Observation, Op, Outcome, SocketFamily, SocketProtocol, Stored,
+    BackendFault, Call, Endpoint, LOCAL, Name, Observation, Op, Outcome, SocketFamily, SocketProtocol, Stored,
 };
 use crate::windows::ground::Ground;
 use crate::windows::system::{CompletionPort, Socket};
@@ -73,6 +73,24 @@ impl Default for Tables {
             unnamed: 0,
             news: News::default(),
         }
+    }
+}
+
+impl Dialling for Tables {
+    fn resolved(&self, endpoint: &Endpoint, family: SocketFamily) -> Result<SocketAddr, BackendFault> {
+        self.ground.destination(endpoint, &self.host, family)
+    }
+
+    fn rewritten(&self, address: SocketAddr, family: SocketFamily) -> SocketAddr {
+        self.ground.rewritten(address, family)
+    }
+
+    fn blob(&self, name: &Name) -> Option<&[u8]> {
+        self.blobs.get(name).map(|blob| &**blob)
+    }
+
+    fn source(&self, name: &Name) -> Option<SocketAddr> {
+        self.sources.get(name).copied()
     }
 }
 
@@ -164,36 +182,6 @@ impl Tables {
         let bytes: Arc<[u8]> = bytes.into();
         self.name_blob(name, &bytes);
         Observation { stored: Some(Stored { bytes, rest_untouched: true }), ..Observation::new(Outcome::Ok) }
-    }
-
-    /// The address that a call is to be given; `None` where a context holds none.
-    pub(super) fn dialled(
-        &self,
-        to: &Dial,
-        own: SocketFamily,
-        family: Option<SocketFamily>,
-    ) -> Result<Option<SocketAddr>, BackendFault> {
-        let address = match to {
-            Dial::Endpoint(endpoint) => {
-                let resolved = self.ground.destination(endpoint, &self.host, family.unwrap_or(own));
-                return resolved.map(Some);
-            }
-            Dial::Context(name) => {
-                let blob = self.blobs.get(name);
-                let blob =
-                    blob.ok_or_else(|| BackendFault::Misuse(format!("no context `{name}` was fetched")))?;
-                from_sockaddr_storage(blob)
-            }
-            Dial::Source(name) => {
-                let source = self.sources.get(name).copied();
-                Some(source.ok_or_else(|| BackendFault::Misuse(format!("no datagram `{name}` came")))?)
-            }
-        };
-        Ok(address.map(|address| match family {
-            Some(family) => self.ground.rewritten(address, family),
-            None if own == SocketFamily::Dual => written_in(Family::Ipv6, address),
-            None => address,
-        }))
     }
 
     /// Makes a descriptor from what another process duplicated.
