@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::child::{Child, ChildError};
+use crate::child::Child;
 use crate::vocabulary::{
     Backend, BackendFault, Call, Feature, Features, Identity, Observation, Op, Settings,
 };
@@ -169,10 +169,4 @@ fn shown(line: &str) -> String {
     let mut characters = line.chars();
     let start: String = characters.by_ref().take(SHOWN).collect();
     if characters.next().is_some() { format!("{start}…") } else { start }
-}
-
-impl From<ChildError> for BackendFault {
-    fn from(error: ChildError) -> Self {
-        Self::Broken(error.to_string())
-    }
 }

@@ -7,6 +7,7 @@
 mod backend;
 mod buffers;
 mod classify;
+mod codes;
 mod datagrams;
 mod drivers;
 mod endpoint;
@@ -25,6 +26,7 @@ mod wsk;
 pub use backend::{Backend, BackendFault, Identity, Settings};
 pub use buffers::{Input, Output, PointerKind, Query, SetRecords};
 pub use classify::{Classified, ClassifyEnd, Did, DidName, FlagName, Hop, Inspected, LayerName, Redirected};
+pub(crate) use codes::{bug_check_name, error_name, status_name};
 pub use datagrams::{
     ControlSeen, ControlType, IpProtocol, Level, MessageFlag, ReceiveMessage, SendMessage, SocketProtocol,
 };
@@ -37,7 +39,6 @@ pub use habits::{
 };
 pub use length::Length;
 pub use observation::{Observation, Outcome, SocketState, Stored, Word};
-pub(crate) use observation::{bug_check_name, error_name, status_name};
 pub use op::{Call, Op, SetUp};
 pub use overlapped::{Condition, Inside, Overlapped, Spi};
 pub use references::Role;

@@ -188,6 +188,13 @@ mod tests {
         assert_eq!((told.proxy.pid, told.target_pid), (Some(8), 8));
     }
 
+    #[test]
+    fn this_machine_is_redirected_at_loopback_too() {
+        let (told, _) = told(", match: {remote-host: local, remote-port: 443}").unwrap();
+        let to: Vec<String> = told.to.unwrap().iter().map(|target| target.ipv4.to_string()).collect();
+        assert_eq!(to, ["10.0.0.5", "127.0.0.1"]);
+    }
+
     #[rstest]
     #[case("", 2)]
     #[case(", exempt: [proxy]", 1)]
