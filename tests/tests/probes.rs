@@ -19,10 +19,11 @@ use wfp_conformance::run::Waiting;
 use wfp_conformance::scenario::{LoadedCase, Suite};
 use wfp_conformance::vocabulary::{
     Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings,
+    Stored,
 };
 use wfp_conformance::{Only, SimBackend};
-use wfp_sim::Profile;
 use wfp_sim::profile::{FIELDS, Field};
+use wfp_sim::{Profile, WinsockError};
 use wfp_tests::{WINDOWS_ALONE, workspace};
 
 /// What machines have: one without a driver that redirects, one with such drivers, and a model.
@@ -297,6 +298,58 @@ fn where_time_really_passes_it_is_measured_to_a_tenth_of_a_second_and_not_for_ev
     let why = "it is more than 131071, and for longer nobody waits here".to_owned();
     assert_eq!(*of("udp-idle-timeout-ms"), Finding::NotMeasured { why });
     assert_eq!(of("context-limit").value(), Some("65536"));
+}
+
+#[rstest]
+#[case::least(|(low, _)| low)]
+#[case::greatest(|(_, high)| high)]
+fn number_at_its_bound_is_measured(#[case] of: fn((u32, u32)) -> u32) {
+    let mut machine = Profile::documented();
+    for (field, bounds) in FIELDS.iter().filter_map(|field| Some((field, field.bounds?))) {
+        field.set(&mut machine, &of(bounds).to_string()).unwrap();
+    }
+    assert_eq!(misread(&machine, &measured(&machine, &Profile::documented())), [""; 0]);
+}
+
+/// A machine that has no records for the second of two redirects.
+struct Forgetful(SimBackend);
+
+impl Backend for Forgetful {
+    fn identify(&self) -> Identity {
+        self.0.identify()
+    }
+
+    fn features(&self) -> &Features {
+        self.0.features()
+    }
+
+    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
+        self.0.reset(settings)
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        let seen = self.0.apply(op)?;
+        let is_second = matches!(op.call, Call::QueryRecords(_)) && op.name.as_deref() == Some("two");
+        let nothing = || Stored { bytes: [].into(), rest_untouched: true };
+        Ok(if is_second {
+            let outcome = Outcome::Error(WinsockError::WSAEINVAL);
+            Observation { stored: Some(nothing()), ..Observation::new(outcome) }
+        } else {
+            seen
+        })
+    }
+}
+
+#[test]
+fn query_that_fails_tells_no_size_of_records() {
+    let documented = Profile::documented();
+    let mut backend = Forgetful(SimBackend::default());
+    let measured = measured_on(&mut backend, &documented, &documented);
+    for name in ["record-header-bytes", "record-bytes-per-hop"] {
+        let (_, finding) = measured.fields.iter().find(|(field, _)| field.name == name).unwrap();
+        let why = "the records of one redirect and of two could not both be queried".to_owned();
+        assert_eq!(*finding, Finding::NotMeasured { why });
+    }
 }
 
 /// A machine on which an accept never returns at once.
