@@ -8,7 +8,9 @@ use std::time::Duration;
 use wfp_conformance::SimBackend;
 use wfp_conformance::run::{CaseRun, Options, Report, Summary, TraceForm, run};
 use wfp_conformance::scenario::Suite;
-use wfp_conformance::vocabulary::{Backend, Feature};
+use wfp_conformance::vocabulary::{
+    Backend, BackendFault, Feature, Features, Identity, Observation, Op, Settings,
+};
 use wfp_sim::Profile;
 
 /// What a Windows machine can do without a driver.
@@ -25,6 +27,36 @@ pub const WINDOWS_ALONE: [Feature; 11] = [
     Feature::RemoteHost,
     Feature::InvalidPointers,
 ];
+
+/// A backend that answers in a way of its own: each call goes through a function, which has the machine to ask.
+pub struct Through<B, F> {
+    /// The machine.
+    pub machine: B,
+    /// What answers.
+    pub answer: F,
+}
+
+impl<B, F> Backend for Through<B, F>
+where
+    B: Backend,
+    F: FnMut(&mut B, &Op) -> Result<Observation, BackendFault> + Send,
+{
+    fn identify(&self) -> Identity {
+        self.machine.identify()
+    }
+
+    fn features(&self) -> &Features {
+        self.machine.features()
+    }
+
+    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
+        self.machine.reset(settings)
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
+        (self.answer)(&mut self.machine, op)
+    }
+}
 
 /// The root of the workspace.
 #[must_use]

@@ -17,14 +17,11 @@ use wfp_conformance::profile_file;
 use wfp_conformance::requirements::Catalogue;
 use wfp_conformance::run::Waiting;
 use wfp_conformance::scenario::{LoadedCase, Suite};
-use wfp_conformance::vocabulary::{
-    Backend, BackendFault, Call, Feature, Features, Identity, Name, Observation, Op, Outcome, Settings,
-    Stored,
-};
+use wfp_conformance::vocabulary::{Backend, Call, Feature, Features, Name, Observation, Op, Outcome, Stored};
 use wfp_conformance::{Only, SimBackend};
 use wfp_sim::profile::{FIELDS, Field};
 use wfp_sim::{Profile, WinsockError};
-use wfp_tests::{WINDOWS_ALONE, workspace};
+use wfp_tests::{Through, WINDOWS_ALONE, workspace};
 
 /// What machines have: one without a driver that redirects, one with such drivers, and a model.
 fn machines() -> [Features; 3] {
@@ -311,39 +308,18 @@ fn number_at_its_bound_is_measured(#[case] of: fn((u32, u32)) -> u32) {
     assert_eq!(misread(&machine, &measured(&machine, &Profile::documented())), [""; 0]);
 }
 
-/// A machine that has no records for the second of two redirects.
-struct Forgetful(SimBackend);
-
-impl Backend for Forgetful {
-    fn identify(&self) -> Identity {
-        self.0.identify()
-    }
-
-    fn features(&self) -> &Features {
-        self.0.features()
-    }
-
-    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
-        self.0.reset(settings)
-    }
-
-    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
-        let seen = self.0.apply(op)?;
-        let is_second = matches!(op.call, Call::QueryRecords(_)) && op.name.as_deref() == Some("two");
-        let nothing = || Stored { bytes: [].into(), rest_untouched: true };
-        Ok(if is_second {
-            let outcome = Outcome::Error(WinsockError::WSAEINVAL);
-            Observation { stored: Some(nothing()), ..Observation::new(outcome) }
-        } else {
-            seen
-        })
-    }
-}
-
 #[test]
 fn query_that_fails_tells_no_size_of_records() {
     let documented = Profile::documented();
-    let mut backend = Forgetful(SimBackend::default());
+    let answer = |machine: &mut SimBackend, op: &Op| {
+        let seen = machine.apply(op)?;
+        if !matches!(op.call, Call::QueryRecords(_)) || op.name.as_deref() != Some("two") {
+            return Ok(seen);
+        }
+        let stored = Some(Stored { bytes: [].into(), rest_untouched: true });
+        Ok(Observation { stored, ..Observation::new(Outcome::Error(WinsockError::WSAEINVAL)) })
+    };
+    let mut backend = Through { machine: SimBackend::default(), answer };
     let measured = measured_on(&mut backend, &documented, &documented);
     for name in ["record-header-bytes", "record-bytes-per-hop"] {
         let (_, finding) = measured.fields.iter().find(|(field, _)| field.name == name).unwrap();
@@ -353,40 +329,25 @@ fn query_that_fails_tells_no_size_of_records() {
 }
 
 /// A machine on which an accept never returns at once.
-struct Slow {
-    machine: Only<SimBackend>,
-    accepted: Option<(Name, Observation)>,
-}
-
-impl Backend for Slow {
-    fn identify(&self) -> Identity {
-        self.machine.identify()
-    }
-
-    fn features(&self) -> &Features {
-        self.machine.features()
-    }
-
-    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
-        self.machine.reset(settings)
-    }
-
-    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
-        if let (Call::Wait { calls, .. }, Some((name, result))) = (&op.call, self.accepted.take())
+fn slow<B: Backend>(machine: B) -> impl Backend {
+    let mut accepted: Option<(Name, Observation)> = None;
+    let answer = move |machine: &mut B, op: &Op| {
+        if let (Call::Wait { calls, .. }, Some((name, result))) = (&op.call, accepted.take())
             && calls[..] == [Name::clone(&name)]
         {
             let completed = Some((name, Box::new(result)));
             return Ok(Observation { completed, ..Observation::new(Outcome::Ok) });
         }
-        let result = self.machine.apply(op)?;
+        let result = machine.apply(op)?;
         match (&op.call, &op.name) {
             (Call::Accept { .. }, Some(name)) if result.outcome == Outcome::Ok => {
-                self.accepted = Some((Name::clone(name), result));
+                accepted = Some((Name::clone(name), result));
                 Ok(Observation::new(Outcome::Pending))
             }
             _ => Ok(result),
         }
-    }
+    };
+    Through { machine, answer }
 }
 
 #[test]
@@ -396,7 +357,7 @@ fn machine_that_takes_its_time_is_measured_as_one_that_does_not() {
     let features = features.filter(|feature| *feature != Feature::VirtualTime).collect();
     let base = Profile::documented();
     let quick = &mut Only::new(SimBackend::new(machine.clone()), &features);
-    let slow = &mut Slow { machine: Only::new(SimBackend::new(machine.clone()), &features), accepted: None };
+    let slow = &mut slow(Only::new(SimBackend::new(machine.clone()), &features));
     let [quick, slow] = [quick as &mut dyn Backend, slow].map(|one| measured_on(one, &machine, &base).fields);
     for ((field, quick), (_, slow)) in quick.iter().zip(&slow) {
         assert_eq!(slow.value(), quick.value(), "{field:?}: {slow:?}; {quick:?}");

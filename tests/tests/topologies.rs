@@ -5,8 +5,6 @@
 #[path = "topologies/vendors.rs"]
 mod vendors;
 
-use std::cell::Cell;
-
 use proptest::prelude::*;
 use wfp_conformance::SimBackend;
 use wfp_conformance::follow::{
@@ -14,11 +12,12 @@ use wfp_conformance::follow::{
     Why,
 };
 use wfp_conformance::vocabulary::{
-    Backend, BackendFault, Call, Endpoint, Features, HandleSpec, HostSpec, Identity, Name, Observation, Op,
-    Place, ProcessSpec, SetUp, Settings, SocketFamily, StateName,
+    Backend, BackendFault, Call, Endpoint, HandleSpec, HostSpec, Name, Op, Place, ProcessSpec, SetUp,
+    SocketFamily, StateName,
 };
 use wfp_sim::Profile;
 use wfp_sim::profile::RedirectLayerBlock;
+use wfp_tests::Through;
 
 use self::vendors::{Vendor, any_vendors, careful, cooperating};
 
@@ -26,31 +25,16 @@ use self::vendors::{Vendor, any_vendors, careful, cooperating};
 const MOST_OPS: u32 = 20_000;
 
 /// A backend that breaks when it is asked for too much, so that an endless search fails instead of hanging.
-struct Bounded {
-    machine: SimBackend,
-    ops: Cell<u32>,
-}
-
-impl Backend for Bounded {
-    fn identify(&self) -> Identity {
-        self.machine.identify()
-    }
-
-    fn features(&self) -> &Features {
-        self.machine.features()
-    }
-
-    fn reset(&mut self, settings: &Settings) -> Result<(), BackendFault> {
-        self.machine.reset(settings)
-    }
-
-    fn apply(&mut self, op: &Op) -> Result<Observation, BackendFault> {
-        self.ops.set(self.ops.get() + 1);
-        if self.ops.get() > MOST_OPS {
+fn bounded(machine: SimBackend) -> impl Backend {
+    let mut ops = 0;
+    let answer = move |machine: &mut SimBackend, op: &Op| {
+        ops += 1;
+        if ops > MOST_OPS {
             return Err(BackendFault::Broken("the search does not end".to_owned()));
         }
-        self.machine.apply(op)
-    }
+        machine.apply(op)
+    };
+    Through { machine, answer }
 }
 
 fn op(process: &Name, call: Call) -> Op {
@@ -62,7 +46,7 @@ const PROCESSES: [&str; 4] = ["app", "helper", "server:443", "server:80"];
 
 /// Puts the vendors onto a machine and follows these journeys, one after the other; afterwards nothing is left.
 fn follow(profile: &Profile, vendors: &[Vendor], journeys: &[Journey]) -> Result<Vec<Ending>, BackendFault> {
-    let mut backend = Bounded { machine: SimBackend::new(profile.clone()), ops: Cell::new(0) };
+    let mut backend = bounded(SimBackend::new(profile.clone()));
     let server: Name = "server".into();
     backend.apply(&op(
         &server,
